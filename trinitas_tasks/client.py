@@ -1,0 +1,319 @@
+"""The thin client: what application code, agents and the command line use to remember and recall."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, Self
+
+from trinitas_tasks.errors import DeadlineExceeded, InvalidMemory, InvalidQuery, Transient, TrinitasError, Unavailable
+from trinitas_tasks.model import (
+    Hit,
+    Key,
+    MemoryItem,
+    MemoryType,
+    Query,
+    Recall,
+    check_id,
+    check_persona,
+    new_id,
+    utc_now,
+)
+from trinitas_tasks.services.answer import Answer, digest
+from trinitas_tasks.settings import Settings, load_settings
+from trinitas_tasks.tasks.config import QUEUES
+from trinitas_tasks.tasks.dispatch import CeleryDispatcher, Dispatcher
+from trinitas_tasks.tiers.hot.interface import Gone, HotTier, Write
+from trinitas_tasks.tiers.hot.redis import RedisHotTier
+
+PIPELINE: Final = 200
+"""Memories that remember_many sends in one round trip."""
+POLL_SECONDS: Final = 0.005
+ARCHIVE_SECONDS: Final = 60
+"""How long a synchronous write waits for the archive."""
+MAX_QUERY_CHARACTERS: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts of one persona. ``by_type``, ``vectors``, ``unindexed`` and ``dead_letters`` come from the workers and are
+    None where those did not answer (``degraded`` says why)."""
+
+    persona: str
+    pending: int
+    lag_seconds: float
+    outbox: int
+    by_type: Mapping[str, int] | None = None
+    vectors: int | None = None
+    unindexed: int | None = None
+    dead_letters: int | None = None
+    degraded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether memories can be written and found, and per part what is wrong (None: nothing)."""
+
+    ok: bool
+    parts: Mapping[str, str | None] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+class MemoryClient:
+    """Remembers and recalls for personas. Thread-safe; nothing is connected before the first call.
+
+    Every method takes ``persona=``; the client's own stands in where it is left out. Build it with connect().
+    """
+
+    def __init__(self, hot: HotTier, dispatcher: Dispatcher, settings: Settings, *, persona: str | None = None) -> None:
+        self._hot = hot
+        self._dispatcher = dispatcher
+        self._settings = settings
+        self._persona = None if persona is None else check_persona(persona)
+
+    @classmethod
+    def connect(cls, settings: Settings | None = None, *, persona: str | None = None) -> Self:
+        """A client of the Redis and the workers that the settings name (by default those of the process).
+
+        Raises: SettingsError when nothing says where Redis is and no embedded stack runs.
+        """
+        settings = settings or load_settings()
+        hot = RedisHotTier(
+            settings.redis(),
+            namespace=settings.namespace,
+            pool_size=settings.connection_pool_size,
+            timeout_seconds=settings.redis_timeout_ms / 1000,
+            dedup_seconds=settings.dedup_seconds,
+            outbox_limit=settings.outbox_limit,
+        )
+        return cls(hot, CeleryDispatcher(settings), settings, persona=persona)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._dispatcher.close()
+        self._hot.close()
+
+    # Writing.
+
+    def remember(
+        self,
+        content: Any,
+        *,
+        persona: str | None = None,
+        type: MemoryType | str = MemoryType.EPISODIC,
+        timestamp: datetime | str | None = None,
+        importance: float = 0.5,
+        ttl: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        tags: Sequence[str] = (),
+        id: str | None = None,
+    ) -> str:
+        """Remember any JSON; returns the memory's id when it is safe from a power cut.
+
+        The same call within the dedup window returns the first id. With an ``id`` the memory of that id is replaced.
+        Raises: InvalidMemory (nothing is stored), Unavailable, Overloaded.
+        """
+        fields = {
+            "content": content,
+            "persona": persona,
+            "type": type,
+            "timestamp": timestamp,
+            "importance": importance,
+            "ttl": ttl,
+            "metadata": metadata,
+            "tags": tags,
+            "id": id,
+        }
+        return self._write([self._to_write(fields, None)])[0]
+
+    def remember_many(self, memories: Iterable[Mapping[str, Any]], *, persona: str | None = None) -> list[str]:
+        """Remember many: mappings of remember()'s arguments, each with its ``content``. Returns the ids in order.
+
+        All are checked before the first is stored. Raises: InvalidMemory, naming the first bad one; Unavailable and
+        Overloaded, which may leave the first of them stored: the same call again stores the rest.
+        """
+        writes = []
+        for number, fields in enumerate(memories, 1):
+            try:
+                writes.append(self._to_write(fields, persona))
+            except InvalidMemory as error:
+                raise InvalidMemory(f"memory {number}: {error}") from None
+        ids: list[str] = []
+        for start in range(0, len(writes), PIPELINE):
+            ids += self._write(writes[start : start + PIPELINE])
+        return ids
+
+    def forget(self, id: str, *, persona: str | None = None) -> None:
+        """Delete a memory: no read returns it from now on, and all tiers erase it. Forgetting what is not there is no
+        error. Raises: Unavailable."""
+        key = Key(self._scope(persona), check_id(id))
+        if self._hot.forget([key]):
+            self._dispatcher.tell("forget")
+
+    def _to_write(self, given: Mapping[str, Any], persona: str | None) -> Write:
+        if unknown := set(given) - _ARGUMENTS:
+            raise InvalidMemory(f"{', '.join(sorted(map(str, unknown)))}: not an argument of remember()")
+        fields = {name: value for name, value in given.items() if value is not None}
+        now = utc_now()
+        item = MemoryItem.build(
+            **{
+                "content": None,
+                "type": MemoryType.EPISODIC,
+                "timestamp": now,
+                "id": new_id(now),
+                **fields,
+                "persona": self._named(fields.get("persona", persona)),
+            }
+        )
+        size = len(item.to_json())
+        if size > self._settings.max_content_kb * 1024:
+            raise InvalidMemory(
+                f"content: {size / 1024:,.0f} KB are more than the {self._settings.max_content_kb:,} KB allowed "
+                "(TRINITAS_MAX_CONTENT_KB)"
+            )
+        # with an id of its own a memory says which one it is: nothing to guess from its words
+        dedup = None if "id" in fields or not self._settings.dedup_seconds else _said(item, "timestamp" in fields)
+        return Write(item, dedup)
+
+    def _named(self, persona: str | None) -> Any:
+        named = self._persona if persona is None else persona
+        if named is None:
+            raise InvalidMemory("persona: a memory belongs to one: pass persona=, here or to connect()")
+        return named
+
+    def _write(self, writes: Sequence[Write]) -> list[str]:
+        written = self._hot.write(writes)
+        if written.nudge:
+            self._dispatcher.tell("ingest")
+        if not self._settings.async_writes:
+            keys = [Key(write.item.persona, each) for write, each in zip(writes, written.ids, strict=True)]
+            self._wait_archived(keys)
+        return list(written.ids)
+
+    def _wait_archived(self, keys: Sequence[Key]) -> None:
+        until = time.monotonic() + ARCHIVE_SECONDS
+        for key in keys:
+            while self._hot.unarchived(key):
+                if time.monotonic() > until:
+                    raise DeadlineExceeded(
+                        f"{key.persona}:{key.id} is safe in Redis, but was not archived within {ARCHIVE_SECONDS} s: "
+                        "does an ingest worker run? (`trinitas status`)"
+                    )
+                time.sleep(POLL_SECONDS)
+
+    # Reading.
+
+    def get(self, id: str, *, persona: str | None = None) -> MemoryItem | None:
+        """The memory of this id, None if the persona has none. Counts as an access. Raises: Unavailable."""
+        scope, memory_id = self._scope(persona), check_id(id)
+        record = self._hot.read(scope, [memory_id], touch=True)[0]
+        if record is None and self._ask("fetch", scope, [memory_id]):
+            record = self._hot.read(scope, [memory_id], touch=True)[0]
+            if record is None:
+                raise Unavailable(f"{memory_id} is archived, but Redis did not keep its copy: is it out of memory?")
+        return None if record is None or isinstance(record, Gone) else record.item
+
+    def recall(
+        self,
+        text: str,
+        *,
+        persona: str | None = None,
+        limit: int = 10,
+        types: Iterable[MemoryType | str] = (),
+    ) -> Recall:
+        """The persona's memories that answer the text best, best first: by meaning and by words.
+
+        Sees what this client has written, embedded or not. Raises: InvalidQuery, Unavailable, DeadlineExceeded.
+        """
+        wanted = (types,) if isinstance(types, str) else types
+        query = Query.build(text=text, persona=self._scope(persona), limit=limit, types=frozenset(wanted))
+        if len(query.text) > MAX_QUERY_CHARACTERS:
+            raise InvalidQuery(f"text: {len(query.text):,} characters are more than {MAX_QUERY_CHARACTERS:,}")
+        cached = self._hot.probe(query.persona, digest(query)).cached
+        if cached is None:
+            data = self._ask("search", query.model_dump(mode="json"))
+            return self._hydrated(query, Answer.from_json(data.encode()), cached=False)
+        return self._hydrated(query, Answer.from_json(cached), cached=True)
+
+    def _hydrated(self, query: Query, answer: Answer, *, cached: bool) -> Recall:
+        ids = [found.id for found in answer.found]
+        records = self._hot.read(query.persona, ids, touch=True)
+        missing = [each for each, record in zip(ids, records, strict=True) if record is None]
+        if missing and self._ask("fetch", query.persona, missing):
+            records = self._hot.read(query.persona, ids, touch=False)
+        hits = tuple(
+            Hit(item=record.item, score=found.score, why=dict(found.why), tier=found.tier)
+            for found, record in zip(answer.found, records, strict=True)
+            if record is not None and not isinstance(record, Gone)
+        )
+        return Recall(hits, answer.answered, answer.degraded, cached)
+
+    def _ask(self, job: str, *arguments: Any) -> Any:
+        return self._dispatcher.ask(job, arguments, deadline_ms=self._settings.deadline_ms)
+
+    def _scope(self, persona: str | None) -> str:
+        named = self._persona if persona is None else persona
+        if named is None:
+            raise InvalidQuery("persona: every read names one: pass persona=, here or to connect()")
+        return check_persona(named)
+
+    # Looking after it.
+
+    def stats(self, *, persona: str | None = None) -> Stats:
+        """How many memories the persona has where. Raises: Unavailable when Redis cannot be reached."""
+        scope = self._scope(persona)
+        hot = self._hot.stats(scope)
+        try:
+            counted = self._ask("count", scope)
+        except Transient as error:
+            return Stats(scope, hot.pending, hot.lag_seconds, hot.outbox, degraded=(f"workers: {error}",))
+        return Stats(scope, hot.pending, hot.lag_seconds, hot.outbox, **counted)
+
+    def health(self) -> Health:
+        """What works. Never raises for what does not: it says so."""
+        parts: dict[str, str | None] = {}
+        warnings: list[str] = []
+        try:
+            self._hot.ping()
+            parts["redis"] = None
+            warnings += _durability(self._hot.stats("health").details)
+            served = self._dispatcher.workers()
+            parts |= {f"{queue} worker": None if queue in served else "none runs" for queue in QUEUES}
+            parts |= self._ask("examine") if "search" in served else dict.fromkeys(("archive", "chroma"), "unknown")
+        except TrinitasError as error:
+            parts["workers" if "redis" in parts else "redis"] = str(error)
+        return Health(all(problem is None for problem in parts.values()), parts, tuple(warnings))
+
+
+_ARGUMENTS: Final = frozenset(MemoryClient.remember.__kwdefaults__ or ()) | {"content"}
+
+
+def _said(item: MemoryItem, timed: bool) -> str:
+    """The digest of what a memory says: type, content, metadata, tags, importance and the time, if the caller gave one.
+
+    Turns such as "Thanks!" by different speakers say different things; the same call again says the same.
+    """
+    when = item.timestamp.isoformat() if timed else None
+    said = (item.type.value, item.content, item.metadata, item.tags, item.importance, item.ttl, when)
+    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _durability(details: Mapping[str, str | int]) -> list[str]:
+    if details.get("aof_enabled") == 0:
+        return [
+            "Redis keeps no append-only file: what is not archived yet does not survive its restart (appendonly yes)"
+        ]
+    return []

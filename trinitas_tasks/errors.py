@@ -1,0 +1,65 @@
+"""What can go wrong, as one tree.
+
+    TrinitasError
+    ├── Transient                try again later: nothing was lost
+    │   ├── Unavailable          a service cannot be reached or did not answer
+    │   │   └── DeadlineExceeded it did not answer in time
+    │   └── Overloaded           the outbox is full: slow down
+    └── Permanent                the same call will fail again
+        ├── InvalidMemory        what was to be remembered cannot be
+        ├── InvalidQuery         what was asked for cannot be asked
+        ├── SettingsError        an unknown or bad setting
+        ├── ModelError           the embedding model is missing or altered
+        ├── ArchiveError         the archive refuses: its schema or its file is not what it should be
+        └── StackError           the embedded stack cannot be started or stopped
+
+Errors of the libraries below are mapped where the library is touched; the cause is kept.
+"""
+
+
+class TrinitasError(Exception):
+    """The root of all errors raised by this package."""
+
+
+class Transient(TrinitasError):
+    """Passing trouble: the same call may succeed later."""
+
+
+class Permanent(TrinitasError):
+    """The same call will fail again until something is changed."""
+
+
+class Unavailable(Transient):
+    """A service cannot be reached or did not answer."""
+
+
+class DeadlineExceeded(Unavailable):
+    """A service did not answer within the call's deadline."""
+
+
+class Overloaded(Transient):
+    """More is waiting to be archived than the settings allow: the write was refused."""
+
+
+class InvalidMemory(Permanent, ValueError):
+    """A memory that cannot be stored; nothing was."""
+
+
+class InvalidQuery(Permanent, ValueError):
+    """A question that cannot be asked."""
+
+
+class SettingsError(Permanent, ValueError):
+    """An unknown setting or a bad value; names it and where it came from."""
+
+
+class ModelError(Permanent):
+    """The embedding model is missing, altered, or refuses a text."""
+
+
+class ArchiveError(Permanent):
+    """The archive's schema or file is not what this version can work with."""
+
+
+class StackError(Permanent):
+    """The embedded stack cannot be started or stopped."""

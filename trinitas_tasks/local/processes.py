@@ -1,0 +1,99 @@
+"""The processes of a stack and how each is started: the one place where their command lines stand.
+
+No command line carries a password: those travel in the environment (``REDIS_URL``, ``FLOWER_BASIC_AUTH``)
+and in valkey.conf, because anybody on the machine can read the argv of a process.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trinitas_tasks.errors import StackError
+
+APP = "trinitas_tasks.tasks.worker"
+SERVERS = ("valkey", "chroma")
+"""Started first and stopped last: the others cannot work without."""
+CELERY = (sys.executable, "-m", "celery", "-A", APP)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process. It counts as running after ``up_seconds`` of life; until then its retries slow down."""
+
+    name: str
+    command: tuple[str, ...]
+    order: int
+    up_seconds: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = "TERM"
+    stop_seconds: int = 15
+
+
+def valkey(binary: Path, conf: Path) -> Process:
+    return Process("valkey", (str(binary), str(conf)), order=10, up_seconds=1)
+
+
+def chroma(folder: Path, *, host: str, port: int) -> Process:
+    command = (console_script("chroma"), "run", "--host", host, "--path", str(folder), "--port", str(port))
+    return Process("chroma", command, order=20, up_seconds=2, environment={"ANONYMIZED_TELEMETRY": "False"})
+
+
+def worker(queue: str) -> Process:
+    """A worker in one thread: the embedding model is not thread-safe, and more workers are more processes."""
+    options = (
+        "worker",
+        "-Q",
+        queue,
+        "-n",
+        f"{queue}@%h",
+        "--loglevel=INFO",
+        "-E",
+        "--pool=threads",
+        "--concurrency=1",
+    )
+    return Process(queue, (*CELERY, *options), order=30, up_seconds=5)
+
+
+def beat(schedule: Path) -> Process:
+    command = (*CELERY, "beat", "--schedule", str(schedule), "--pidfile=", "--loglevel=INFO")
+    return Process("beat", command, order=40, up_seconds=5)
+
+
+def flower(*, host: str, port: int, user: str, password: str) -> Process:
+    command = (*CELERY, "flower", f"--address={host}", f"--port={port}")
+    return Process("flower", command, order=50, up_seconds=5, environment={"FLOWER_BASIC_AUTH": f"{user}:{password}"})
+
+
+def valkey_conf(*, folder: Path, port: int, password: str) -> str:
+    """Durable to the last acknowledged write; only keys with a TTL (copies) may be evicted."""
+    quoted = str(folder).replace("\\", "\\\\").replace('"', '\\"')
+    return f"""\
+bind 127.0.0.1
+port {port}
+protected-mode yes
+requirepass {password}
+tcp-keepalive 60
+daemonize no
+dir "{quoted}"
+appendonly yes
+appendfsync always
+aof-use-rdb-preamble yes
+save ""
+maxmemory-policy volatile-lru
+loglevel notice
+# its title would be written over its environment, and with it the stack's mark
+set-proc-title no
+"""
+
+
+def console_script(name: str) -> str:
+    """The script of this Python's environment. Raises: StackError."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise StackError(f"`{name}` is not installed: pip install 'trinitas-tasks[embedded]'")
+    return found

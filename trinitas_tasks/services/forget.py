@@ -1,0 +1,39 @@
+"""Deleting what was forgotten from the tiers below the hot one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from itertools import groupby
+
+from trinitas_tasks.errors import Unavailable
+from trinitas_tasks.tiers.archive.interface import Archive
+from trinitas_tasks.tiers.hot.interface import Grave, HotTier
+from trinitas_tasks.tiers.vectors.interface import VectorTier
+
+logger = logging.getLogger(__name__)
+
+
+def bury(*, hot: HotTier, archive: Archive, vectors: VectorTier, limit: int, lease_seconds: int) -> int:
+    """Erase forgotten memories from the archive and the vector tier, at most ``limit``; how many were due.
+
+    The archive goes first: from then on a late vector names nothing. Where the vector tier is away the grave stays
+    and is due again. Raises: Unavailable when the hot tier or the archive cannot be reached.
+    """
+    graves = hot.claim_graves(limit, lease_seconds)
+    if graves:
+        archive.erase([(grave.key, grave.version) for grave in graves])
+        hot.bury(list(_unindexed(graves, vectors)))
+    return len(graves)
+
+
+def _unindexed(graves: list[Grave], vectors: VectorTier) -> Iterable[Grave]:
+    ordered = sorted(graves, key=lambda grave: grave.key)
+    for persona, group in groupby(ordered, key=lambda grave: grave.key.persona):
+        mine = list(group)
+        try:
+            vectors.delete(persona, [grave.key.id for grave in mine])
+        except Unavailable as error:
+            logger.warning("%d vectors of %s are not deleted yet: %s", len(mine), persona, error)
+        else:
+            yield from mine

@@ -1,0 +1,337 @@
+"""Every setting, its default, its environment name and its place in ``config/memory.yaml``.
+
+Environment beats ``.env`` beats the YAML file beats what a running embedded stack says beats the default.
+An unknown key or a bad value is one SettingsError that names it. No other module reads the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import yaml
+from dotenv import dotenv_values
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings.exceptions import SettingsError as SourceError
+
+from trinitas_tasks.errors import SettingsError
+from trinitas_tasks.model import MemoryType
+
+YAML_FILE = Path("config/memory.yaml")
+ENV_FILE = Path(".env")
+STACK_FILE = Path("run/stack.json")
+"""Where a running embedded stack writes how to reach it, under its home (readable by its owner only)."""
+
+PREFIX = "TRINITAS_"
+GUARDED = (PREFIX, "REDIS_TTL_", "CHROMADB_", "SQLITE_", "MEMORY_BACKEND", "ARCHIVE_URL")
+"""Unknown names that begin so are errors: nobody else owns them. Plain REDIS_* others do set."""
+
+Seconds = Annotated[int, Field(gt=0, le=10 * 365 * 86400)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _field(default: Any, env: str, yaml_path: str, about: str) -> Any:
+    return Field(default, validation_alias=env, description=about, json_schema_extra={"yaml": yaml_path})
+
+
+class Settings(BaseSettings):
+    """What the package runs with. Build it with load_settings(); every field can be given by its environment name."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    home: Path = _field(
+        user_data_path("trinitas"), "TRINITAS_HOME", "memory.home", "data directory of the embedded stack"
+    )
+    namespace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = _field(
+        "trinitas", "TRINITAS_NAMESPACE", "memory.namespace", "prefix of every Redis key, queue and collection"
+    )
+    backend: Literal["hybrid"] = _field(
+        "hybrid", "MEMORY_BACKEND", "memory.backend", "the tiers in use; hybrid: Redis, Chroma and SQL"
+    )
+
+    redis_url: SecretStr | None = _field(
+        None, "REDIS_URL", "memory.redis.url", "broker and hot tier; beats the four below"
+    )
+    redis_host: str | None = _field(None, "REDIS_HOST", "memory.redis.host", "host of broker and hot tier")
+    redis_port: Port = _field(6379, "REDIS_PORT", "memory.redis.port", "its port")
+    redis_password: SecretStr | None = _field(None, "REDIS_PASSWORD", "memory.redis.password", "its password")
+    redis_db: Annotated[int, Field(ge=0)] = _field(0, "REDIS_DB", "memory.redis.db", "its database number")
+    redis_ttl_working: Seconds = _field(
+        3600, "REDIS_TTL_WORKING", "memory.redis.ttl.working", "seconds an archived working memory stays hot"
+    )
+    redis_ttl_episodic: Seconds = _field(
+        86400, "REDIS_TTL_EPISODIC", "memory.redis.ttl.episodic", "the same for episodic"
+    )
+    redis_ttl_cache: Seconds = _field(
+        300, "REDIS_TTL_CACHE", "memory.redis.ttl.cache", "the same for semantic, procedural and cached answers"
+    )
+    connection_pool_size: Annotated[int, Field(ge=5, le=1000)] = _field(
+        20, "CONNECTION_POOL_SIZE", "performance.connection_pool_size", "most Redis connections of one process"
+    )
+
+    redis_timeout_ms: Annotated[int, Field(ge=10, le=60_000)] = _field(
+        150, "TRINITAS_REDIS_TIMEOUT_MS", "memory.redis.timeout_ms", "longest wait of a client for one answer of Redis"
+    )
+
+    chromadb_host: str = _field("127.0.0.1", "CHROMADB_HOST", "memory.chromadb.host", "host of the Chroma server")
+    chromadb_port: Port = _field(8000, "CHROMADB_PORT", "memory.chromadb.port", "its port")
+    chromadb_path: Path | None = _field(
+        None, "CHROMADB_PATH", "memory.chromadb.path", "folder of the embedded stack's Chroma (default: under home)"
+    )
+    chromadb_model: str = _field(
+        "all-MiniLM-L6-v2", "CHROMADB_MODEL", "memory.chromadb.model", "embedding model: a shipped name or a folder"
+    )
+    model_sha256: str | None = _field(
+        None, "TRINITAS_MODEL_SHA256", "memory.chromadb.model_sha256", "checksum of a folder's weights"
+    )
+
+    sqlite_path: Path | None = _field(
+        None, "SQLITE_PATH", "memory.sqlite.path", "file of the archive (default: archive.db under home)"
+    )
+    archive_url: SecretStr | None = _field(
+        None, "ARCHIVE_URL", "memory.archive_url", "SQLAlchemy URL of the archive; beats SQLITE_PATH"
+    )
+    sqlite_archive_days: Annotated[int, Field(ge=1)] = _field(
+        7, "SQLITE_ARCHIVE_DAYS", "memory.sqlite.archive_days", "age at which episodic memories leave the index"
+    )
+
+    routing: dict[MemoryType, Literal["redis", "chromadb"]] = _field(
+        {"working": "redis", "episodic": "redis", "semantic": "chromadb", "procedural": "chromadb"},
+        "TRINITAS_ROUTING",
+        "routing",
+        "primary tier of each memory type; redis keeps it hot for its TTL, chromadb only as long as the cache",
+    )
+
+    batch_size: Annotated[int, Field(ge=1, le=5000)] = _field(
+        100, "BATCH_SIZE", "performance.batch_size", "memories one ingest transaction archives"
+    )
+    cache_size_mb: Annotated[int, Field(ge=1)] = _field(
+        100, "CACHE_SIZE_MB", "performance.cache_size_mb", "memory for warmed copies"
+    )
+    async_writes: bool = _field(
+        True, "ASYNC_WRITES", "performance.async_writes", "false: remember() returns only after the archive committed"
+    )
+    max_content_kb: Annotated[int, Field(ge=1, le=512 * 1024)] = _field(
+        1024, "TRINITAS_MAX_CONTENT_KB", "performance.max_content_kb", "largest memory, as JSON"
+    )
+    outbox_limit: Annotated[int, Field(ge=1)] = _field(
+        1_000_000,
+        "TRINITAS_OUTBOX_LIMIT",
+        "performance.outbox_limit",
+        "unarchived memories at which writes are refused",
+    )
+    dedup_seconds: Annotated[int, Field(ge=0, le=300)] = _field(
+        60,
+        "TRINITAS_DEDUP_SECONDS",
+        "performance.dedup_seconds",
+        "a repeated write within it returns the first id; 0: off",
+    )
+    lease_seconds: Seconds = _field(
+        30,
+        "TRINITAS_LEASE_SECONDS",
+        "performance.lease_seconds",
+        "how long a claimed batch is hidden from other workers",
+    )
+    deadline_ms: Annotated[int, Field(ge=50, le=600_000)] = _field(
+        5000, "TRINITAS_DEADLINE_MS", "performance.deadline_ms", "longest wait of a read"
+    )
+    threads: Annotated[int, Field(ge=0, le=1024)] = _field(
+        0, "TRINITAS_THREADS", "performance.threads", "processor threads of an embedding model; 0: one per core"
+    )
+
+    retry_delay: Annotated[float, Field(gt=0)] = _field(
+        5.0, "TRINITAS_RETRY_DELAY", "fallback.retry_delay", "seconds before a failed service is tried again"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # load_settings asks the sources one by one, so that it can tell where each value came from
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _fixed_routing(self) -> Self:
+        if missing := set(MemoryType) - set(self.routing):
+            raise ValueError(f"no tier for {', '.join(sorted(missing))}")
+        return self
+
+    # What follows from the fields.
+
+    @property
+    def redis_configured(self) -> bool:
+        """Whether anything says where Redis is; if not, the embedded stack is meant."""
+        return self.redis_url is not None or self.redis_host is not None
+
+    def redis(self) -> str:
+        """The Redis URL in force. Raises: SettingsError when nothing says where Redis is."""
+        if self.redis_url is not None:
+            return self.redis_url.get_secret_value()
+        if self.redis_host is None:
+            raise SettingsError(
+                f"no Redis is configured and no embedded stack runs in {self.home}: "
+                "run `trinitas up --detach`, or set REDIS_URL"
+            )
+        password = f":{quote(self.redis_password.get_secret_value(), safe='')}@" if self.redis_password else ""
+        return f"redis://{password}{self.redis_host}:{self.redis_port}/{self.redis_db}"
+
+    def archive(self) -> str:
+        """The SQLAlchemy URL of the archive in force."""
+        if self.archive_url is not None:
+            return self.archive_url.get_secret_value()
+        return f"sqlite:///{(self.sqlite_path or self.home / 'archive.db').absolute()}"
+
+    def chroma_folder(self) -> Path:
+        """Where the embedded stack's Chroma keeps its files."""
+        return (self.chromadb_path or self.home / "chroma").absolute()
+
+    def hot_seconds(self, kind: MemoryType) -> int:
+        """How long an archived memory of this type stays hot."""
+        if self.routing[kind] == "chromadb":
+            return self.redis_ttl_cache
+        return self.redis_ttl_working if kind is MemoryType.WORKING else self.redis_ttl_episodic
+
+
+def _names() -> Iterator[tuple[str, str, str, FieldInfo]]:
+    """field, environment name, YAML path, info: of every setting."""
+    for name, info in Settings.model_fields.items():
+        extra = info.json_schema_extra
+        assert isinstance(extra, dict)
+        yield name, str(info.validation_alias), str(extra["yaml"]), info
+
+
+def load_settings(*, folder: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings in force for a process started in ``folder``.
+
+    ``overrides`` (field names, as from a command line) beat everything. Raises: SettingsError.
+    """
+    return load_with_origins(folder=folder, overrides=overrides)[0]
+
+
+def load_with_origins(
+    *, folder: Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> tuple[Settings, dict[str, str]]:
+    """The settings and, by field name, where each value came from. Raises: SettingsError."""
+    folder = folder or Path.cwd()
+    yaml_file, env_file = folder / YAML_FILE, folder / ENV_FILE
+    _no_unknown(dotenv_values(env_file) if env_file.is_file() else {}, str(env_file))
+    _no_unknown(os.environ, "environment")
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {name: "default" for name, *_ in _names()}
+    for origin, read in (
+        (str(yaml_file), lambda: _from_yaml(yaml_file)),
+        (str(env_file), DotEnvSettingsSource(Settings, env_file=env_file, env_ignore_empty=True)),
+        ("environment", EnvSettingsSource(Settings, env_ignore_empty=True)),
+        ("argument", lambda: dict(overrides or {})),
+    ):
+        try:
+            source = _by_field(read())
+        except SourceError as error:
+            raise SettingsError(f"bad settings in {origin}: {error}") from None
+        values |= source
+        origins |= dict.fromkeys(source, origin)
+    settings = _build(values, origins)
+    if settings.redis_configured:
+        return settings, origins
+    stack = _from_stack(settings.home)
+    origins |= dict.fromkeys(stack, f"embedded stack in {settings.home}")
+    return _build(values | stack, origins), origins
+
+
+def _by_field(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyed by field name what the sources of pydantic-settings key by environment name."""
+    fields = {env: name for name, env, *_ in _names()}
+    return {fields.get(key, key): value for key, value in values.items() if fields.get(key, key) in fields.values()}
+
+
+def _build(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
+    env_names = {name: env for name, env, *_ in _names()}
+    try:
+        return Settings(**{env_names.get(name, name): value for name, value in values.items()})
+    except ValidationError as error:
+        fields = {env: name for name, env in env_names.items()}
+        lines = []
+        for each in error.errors(include_url=False, include_context=False):
+            env = str(each["loc"][0]) if each["loc"] else "TRINITAS_ROUTING"
+            secret = not each["loc"] or "PASSWORD" in env or env.endswith("_URL")
+            got = "" if secret else f" (got {each['input']!r:.60})"
+            origin = origins.get(fields.get(env, env), "argument")
+            lines.append(f"{env} from {origin}: {each['msg'].removeprefix('Value error, ')}{got}")
+        raise SettingsError("bad settings: " + "; ".join(lines)) from None
+
+
+def _no_unknown(names: Mapping[str, object], origin: str) -> None:
+    known = {env: name for name, env, *_ in _names()}
+    for given in names:
+        if given not in known and given.startswith(GUARDED):
+            raise SettingsError(f"unknown setting {given} in {origin}{_nearest(given, known)}")
+
+
+def _from_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not YAML: {error}") from None
+    known = {place: name for name, _, place, _ in _names()}
+    return {known[place]: value for place, value in _leaves(document, known, path) if value is not None}
+
+
+def _leaves(node: Any, known: Mapping[str, str], path: Path, place: str = "") -> Iterator[tuple[str, Any]]:
+    if place in known:
+        yield place, node
+    elif isinstance(node, dict) and (not place or any(each.startswith(f"{place}.") for each in known)):
+        for key, value in node.items():
+            yield from _leaves(value, known, path, f"{place}.{key}" if place else str(key))
+    elif node is not None or not any(each.startswith(f"{place}.") for each in known):
+        raise SettingsError(f"unknown setting {place or 'at the top'} in {path}{_nearest(place, known)}")
+
+
+def _nearest(name: str, known: Mapping[str, str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f": did you mean {close[0]}?" if close else ": `trinitas config` lists them all"
+
+
+def _from_stack(home: Path) -> dict[str, Any]:
+    """What the embedded stack that runs in ``home`` says of itself."""
+    try:
+        told = json.loads((home / STACK_FILE).read_text(encoding="utf-8"))
+        return {name: told[name] for name in ("redis_url", "chromadb_host", "chromadb_port")}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{home / STACK_FILE} cannot be read: {error}; run `trinitas down`") from None
+
+
+def environment_name(field: str) -> str:
+    """The environment variable of a setting."""
+    return next(env for name, env, *_ in _names() if name == field)
+
+
+def hide_password(url: str) -> str:
+    """A URL that may be shown: its password replaced by ``***``."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    place = f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}"
+    return urlunsplit(parts._replace(netloc=place))

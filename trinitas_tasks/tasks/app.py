@@ -1,0 +1,54 @@
+"""The Celery application: the jobs, registered as tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from celery import Celery
+
+from trinitas_tasks.errors import Transient
+from trinitas_tasks.runtime import Runtime
+from trinitas_tasks.settings import Settings
+from trinitas_tasks.tasks.config import worker_config
+from trinitas_tasks.tasks.jobs import Jobs
+
+ANSWERED: Final = frozenset({"trinitas.search", "trinitas.fetch", "trinitas.count", "trinitas.examine"})
+"""Tasks whose result somebody waits for."""
+
+
+def create_app(settings: Settings, runtime: Runtime) -> Celery:
+    """The application that workers, beat and Flower run."""
+    app = Celery("trinitas", set_as_current=False)
+    app.conf.update(worker_config(settings))
+    register(app, runtime)
+    return app
+
+
+def register(app: Celery, runtime: Runtime) -> None:
+    """Make every job a task of the application, named ``trinitas.JOB``."""
+    jobs = Jobs(runtime, nudge=lambda name: app.send_task(f"trinitas.{name}", ignore_result=True))
+    plain: tuple[Callable[..., Any], ...] = (
+        jobs.ingest,
+        jobs.forget,
+        jobs.sweep_outbox,
+        jobs.flush_access,
+        jobs.search,
+        jobs.fetch,
+        jobs.count,
+        jobs.examine,
+    )
+    for job in plain:
+        name = f"trinitas.{job.__name__}"
+        # nothing is retried by message: what failed is still due, and the next sweep finds it
+        app.task(_as_function(job), name=name, ignore_result=name not in ANSWERED, throws=(Transient,))
+
+
+def _as_function(job: Callable[..., Any]) -> Callable[..., Any]:
+    """Celery makes a class out of what it is given; a bound method needs a function around it."""
+
+    def task(*args: Any, **kwargs: Any) -> Any:
+        return job(*args, **kwargs)
+
+    task.__name__, task.__doc__ = job.__name__, job.__doc__
+    return task

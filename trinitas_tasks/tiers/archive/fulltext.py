@@ -1,0 +1,65 @@
+"""Full text in SQLite: one FTS5 table; its rowid is a memory's ``seq``, its columns are persona and terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from sqlalchemy import BindParameter, TextClause, bindparam, text
+
+MAX_TERMS: Final = 256
+"""Of a longer question only so many different terms are looked up, the first ones: each costs a walk
+through its list of memories, and a question is no better for its thousandth word."""
+
+DELETE: Final = text("DELETE FROM memories_fts WHERE rowid = :of_seq")
+INSERT: Final = text("INSERT INTO memories_fts (rowid, persona, terms) VALUES (:of_seq, :persona, :terms)")
+
+# bm25() is the lower the better; 0.0 and 1.0 weigh persona and terms.
+_SEARCH: Final = """
+    SELECT memories.id, found.score
+    FROM (
+        SELECT memories_fts.rowid AS seq, -bm25(memories_fts, 0.0, 1.0) AS score
+        FROM memories_fts {join}
+        WHERE memories_fts MATCH :expression
+        ORDER BY score DESC, seq LIMIT :limit
+    ) AS found JOIN memories ON memories.seq = found.seq
+    WHERE memories.persona = :persona
+    ORDER BY found.score DESC, found.seq
+"""
+_OF_TYPES: Final = "JOIN memories AS kept ON kept.seq = memories_fts.rowid AND kept.type IN :types"
+
+
+def search(*, of_types: bool) -> TextClause:
+    """The statement, best first, then oldest; parameters: expression, persona, limit and maybe types."""
+    if not of_types:
+        return text(_SEARCH.format(join=""))
+    types: BindParameter[Sequence[str]] = bindparam("types", expanding=True)
+    return text(_SEARCH.format(join=_OF_TYPES)).bindparams(types)
+
+
+def persona_token(persona: str) -> str:
+    """The persona as one token: hex, so that neither case nor ``-`` matter, and a digit at the end, because
+    the stemmer takes endings off letters only."""
+    return f"{persona.encode().hex()}0"
+
+
+def joined(terms: Iterable[str]) -> str:
+    """The terms as they are kept."""
+    return " ".join(_clean(term) for term in terms)
+
+
+def expression(persona: str, terms: Iterable[str]) -> str:
+    """The MATCH expression for memories of the persona that hold any of the terms; empty if there are none.
+
+    Every term is quoted, so nothing in it is syntax.
+    """
+    wanted = list(dict.fromkeys(clean for term in terms if (clean := _clean(term))))[:MAX_TERMS]
+    if not wanted:
+        return ""
+    either = " OR ".join('"' + term.replace('"', '""') + '"' for term in wanted)
+    return f'persona : "{persona_token(persona)}" AND terms : ({either})'
+
+
+def _clean(term: str) -> str:
+    """Without what ends a C string or is not Unicode."""
+    return term.replace("\0", " ").encode(errors="replace").decode().strip()

@@ -1,0 +1,185 @@
+"""The archive in this process's memory, for tests and for trying things out; gone when the process ends."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record
+from trinitas_tasks.tiers.archive.interface import ArchiveStats, DeadLetter, Match, Row, Touch, Unindexed
+from trinitas_tasks.tiers.archive.rows import highest, key_of
+
+K1: Final = 1.2
+B: Final = 0.75
+
+
+@dataclass(slots=True)
+class _Memory:
+    seq: int
+    version: int
+    type: MemoryType
+    body: bytes
+    access_count: int
+    last_access: datetime
+    terms: Counter[str]
+    vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    indexed: set[str] = field(default_factory=set)
+
+
+class MemoryArchive:
+    """An archive of dictionaries; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._seq = itertools.count()
+        self._memories: dict[Key, _Memory] = {}
+        self._erased: dict[Key, int] = {}
+        self._dead: dict[tuple[Key, int], DeadLetter] = {}
+
+    def store(self, rows: Sequence[Row]) -> list[bool]:
+        """See Archive."""
+        bodies = [row.record.item.to_json() for row in rows]
+        with self._lock:
+            for row, body in zip(rows, bodies, strict=True):
+                self._store(key_of(row), row, body)
+            held = (self._memories.get(key_of(row)) for row in rows)
+            return [
+                memory is not None and memory.version == row.record.version
+                for memory, row in zip(held, rows, strict=True)
+            ]
+
+    def _store(self, key: Key, row: Row, body: bytes) -> None:
+        item, version = row.record
+        held = self._memories.get(key)
+        if (key in self._erased and version <= self._erased[key]) or (held is not None and version < held.version):
+            return
+        if held is None or held.version < version:
+            self._memories[key] = held = _Memory(
+                seq=held.seq if held else next(self._seq),
+                version=version,
+                type=item.type,
+                body=body,
+                access_count=held.access_count if held else item.access_count,
+                last_access=held.last_access if held else item.last_access,
+                terms=Counter(row.terms),
+            )
+        held.vectors.setdefault(row.model, np.array(row.vector, dtype=np.float32))
+        self._erased.pop(key, None)
+        self._drop_letters(key, version)
+
+    def _drop_letters(self, key: Key, version: int) -> None:
+        self._dead = {of: letter for of, letter in self._dead.items() if of[0] != key or of[1] > version}
+
+    def mark_indexed(self, keys: Sequence[tuple[Key, int]]) -> None:
+        """See Archive."""
+        with self._lock:
+            for key, version in keys:
+                if (held := self._memories.get(key)) is not None and held.version == version:
+                    held.indexed.update(held.vectors)
+
+    def unindexed(self, model: str, limit: int) -> list[Unindexed]:
+        """See Archive."""
+        with self._lock:
+            waiting = (
+                Unindexed(key, held.version, held.vectors[model].copy())
+                for key, held in sorted(self._memories.items(), key=lambda pair: pair[1].seq)
+                if model in held.vectors and model not in held.indexed
+            )
+            return list(itertools.islice(waiting, limit))
+
+    def load(self, persona: str, ids: Sequence[str]) -> list[Record | None]:
+        """See Archive."""
+        with self._lock:
+            held = [self._memories.get(Key(persona, id_)) for id_ in ids]
+            return [_record(memory) if memory else None for memory in held]
+
+    def types_of(self, persona: str, ids: Sequence[str]) -> list[MemoryType | None]:
+        """See Archive."""
+        with self._lock:
+            held = [self._memories.get(Key(persona, id_)) for id_ in ids]
+            return [memory.type if memory else None for memory in held]
+
+    def erase(self, keys: Sequence[tuple[Key, int]]) -> None:
+        """See Archive."""
+        with self._lock:
+            for key, version in highest(keys).items():
+                self._drop_letters(key, version)
+                held = self._memories.get(key)
+                if held is None or held.version <= version:
+                    self._memories.pop(key, None)
+                    self._erased[key] = max(version, self._erased.get(key, version))
+
+    def search_text(
+        self, persona: str, terms: Sequence[str], limit: int, *, types: frozenset[MemoryType] = frozenset()
+    ) -> list[Match]:
+        """See Archive; BM25 after Robertson and Zaragoza (2009), over the persona's own memories."""
+        with self._lock:
+            mine = [(key.id, held) for key, held in self._memories.items() if key.persona == persona]
+        wanted = set(terms)
+        holders = Counter(term for _, held in mine for term in wanted & held.terms.keys())
+        mean = sum(held.terms.total() for _, held in mine) / max(len(mine), 1)
+
+        def score(held: _Memory) -> float:
+            norm = K1 * (1 - B + B * held.terms.total() / mean)
+            return sum(
+                math.log1p((len(mine) - holders[term] + 0.5) / (holders[term] + 0.5))
+                * (held.terms[term] * (K1 + 1) / (held.terms[term] + norm))
+                for term in wanted & held.terms.keys()
+            )
+
+        found = [
+            (-score(held), held.seq, id_)
+            for id_, held in mine
+            if wanted & held.terms.keys() and (not types or held.type in types)
+        ]
+        return [Match(id_, -cost) for cost, _, id_ in sorted(found)[:limit]]
+
+    def touch(self, touches: Sequence[Touch]) -> None:
+        """See Archive."""
+        with self._lock:
+            for key, count, last in touches:
+                if (held := self._memories.get(key)) is not None:
+                    held.access_count += count
+                    held.last_access = max(held.last_access, last)
+
+    def bury_dead(self, letters: Sequence[DeadLetter]) -> None:
+        """See Archive."""
+        with self._lock:
+            for letter in letters:
+                if letter.key not in self._erased or self._erased[letter.key] < letter.version:
+                    self._dead[letter.key, letter.version] = letter
+
+    def dead(self, limit: int) -> list[DeadLetter]:
+        """See Archive."""
+        with self._lock:
+            return sorted(self._dead.values(), key=lambda letter: (letter.at, letter.key, letter.version))[:limit]
+
+    def stats(self, persona: str) -> ArchiveStats:
+        """See Archive."""
+        with self._lock:
+            mine = [held for key, held in self._memories.items() if key.persona == persona]
+            return ArchiveStats(
+                by_type=dict(Counter(held.type for held in mine)),
+                unindexed=sum(not held.vectors.keys() <= held.indexed for held in mine),
+                dead_letters=sum(key.persona == persona for key, _ in self._dead),
+            )
+
+    def ping(self) -> None:
+        """See Archive."""
+
+    def close(self) -> None:
+        """See Archive."""
+
+
+def _record(held: _Memory) -> Record:
+    item = MemoryItem.from_json(held.body, access_count=held.access_count, last_access=held.last_access)
+    return Record(item, held.version)

@@ -1,0 +1,122 @@
+"""Between memories and the columns in which the archive keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from trinitas_tasks.errors import ArchiveError, InvalidMemory
+from trinitas_tasks.model import Key, MemoryItem, Record, complaint
+from trinitas_tasks.tiers.archive.interface import Row
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+
+T = TypeVar("T")
+
+
+def to_micros(time: datetime) -> int:
+    """Microseconds since 1970 in UTC, exactly."""
+    return (time - EPOCH) // MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The time, in UTC."""
+    return EPOCH + micros * MICROSECOND
+
+
+def key_of(row: Row) -> Key:
+    """The row's key."""
+    return Key(row.record.item.persona, row.record.item.id)
+
+
+def newest(rows: Iterable[Row]) -> dict[Key, Row]:
+    """Of every key the row of the highest version; the first of equals."""
+    kept: dict[Key, Row] = {}
+    for row in rows:
+        key = key_of(row)
+        if key not in kept or kept[key].record.version < row.record.version:
+            kept[key] = row
+    return kept
+
+
+def highest(keys: Iterable[tuple[Key, int]]) -> dict[Key, int]:
+    """Of every key the highest version."""
+    kept: dict[Key, int] = {}
+    for key, version in keys:
+        kept[key] = max(version, kept.get(key, version))
+    return kept
+
+
+def to_columns(record: Record, archived_at: datetime) -> dict[str, Any]:
+    """The columns of `schema.memories`. Raises: InvalidMemory for what JSON cannot carry."""
+    item = record.item
+    return {
+        "persona": item.persona,
+        "id": item.id,
+        "version": record.version,
+        "type": item.type.value,
+        "timestamp": to_micros(item.timestamp),
+        "last_access": to_micros(item.last_access),
+        "access_count": item.access_count,
+        "importance": item.importance,
+        "ttl": item.ttl,
+        "archived_at": to_micros(archived_at),
+        "tags": _json(item, item.tags),
+        "metadata": _json(item, item.metadata),
+        "content": _json(item, item.content),
+    }
+
+
+def _json(item: MemoryItem, value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (
+        ValueError,
+        TypeError,
+        RecursionError,
+    ) as error:  # e.g. an integer of more digits than Python prints
+        raise InvalidMemory(f"{item.persona}/{item.id} cannot be archived: {error}") from error
+
+
+def from_columns(columns: Mapping[str, Any]) -> Record:
+    """The record. Raises: ArchiveError for a row that this package did not write."""
+    try:
+        item = MemoryItem(
+            id=columns["id"],
+            persona=columns["persona"],
+            type=columns["type"],
+            timestamp=from_micros(columns["timestamp"]),
+            last_access=from_micros(columns["last_access"]),
+            access_count=columns["access_count"],
+            importance=columns["importance"],
+            ttl=columns["ttl"],
+            tags=tuple(json.loads(columns["tags"])),
+            metadata=json.loads(columns["metadata"]),
+            content=json.loads(columns["content"]),
+        )
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        said = complaint(error) if isinstance(error, ValidationError) else str(error)
+        raise ArchiveError(f"the archive's row of {columns['persona']}/{columns['id']} is damaged: {said}") from error
+    return Record(item, columns["version"])
+
+
+def to_blob(vector: NDArray[np.float32]) -> bytes:
+    """The vector as float32, little-endian."""
+    return np.ascontiguousarray(vector, dtype="<f4").tobytes()
+
+
+def from_blob(data: bytes) -> NDArray[np.float32]:
+    """The vector, float32, (dim,)."""
+    return np.frombuffer(data, dtype="<f4").astype(np.float32)
+
+
+def chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The values, at most ``size`` at a time."""
+    return (values[start : start + size] for start in range(0, len(values), size))

@@ -1,0 +1,95 @@
+"""The archive's tables as this version expects them; `migrations` brings a database here.
+
+Wide columns come last: SQLite follows a row's overflow pages only as far as the last column read. Times are
+microseconds since 1970 in UTC. The full-text table is not declared here: only SQLite has it (see `fulltext`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+HEAD: Final = "0001"
+"""The revision of the newest migration. Revisions are four digits, so a later one compares greater."""
+
+metadata = MetaData()
+
+Sequential = BigInteger().with_variant(Integer, "sqlite")
+
+memories = Table(
+    "memories",
+    metadata,
+    Column("seq", Sequential, primary_key=True, autoincrement=True),
+    Column("persona", String(64), nullable=False),
+    Column("id", String(128), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("last_access", BigInteger, nullable=False),
+    Column("access_count", BigInteger, nullable=False),
+    Column("importance", Float(53), nullable=False),
+    Column("ttl", BigInteger),
+    Column("archived_at", BigInteger, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    UniqueConstraint("persona", "id", name="memories_persona_id"),
+    Index("memories_persona_type", "persona", "type"),
+    sqlite_autoincrement=True,
+)
+
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("memory", Sequential, ForeignKey("memories.seq", ondelete="CASCADE"), primary_key=True),
+    Column("model", String(255), primary_key=True),
+    Column("indexed", SmallInteger, nullable=False),
+    Column("dim", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Index(
+        "vectors_unindexed",
+        "model",
+        "memory",
+        sqlite_where=text("indexed = 0"),
+        postgresql_where=text("indexed = 0"),
+    ),
+)
+"""One of a memory and model, always of the memory's version. ``data`` is float32, little-endian."""
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("persona", String(64), primary_key=True),
+    Column("id", String(128), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""Up to which version a memory was erased. A key is in here or in `memories`, never in both."""
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("persona", String(64), primary_key=True),
+    Column("id", String(128), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)

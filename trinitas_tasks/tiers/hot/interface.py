@@ -1,0 +1,155 @@
+"""The hot tier: where a memory is safe first and read fastest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from trinitas_tasks.model import Key, MemoryItem, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A memory to keep. ``dedup`` names what it says: a second write of the same within the window is the first."""
+
+    item: MemoryItem
+    dedup: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The ids under which the writes are kept, in order; ``fresh`` counts those that were not known yet.
+
+    ``nudge``: nobody has told the workers of new work for a while, so the caller should.
+    """
+
+    ids: tuple[str, ...]
+    fresh: int
+    nudge: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A memory under lease, to be archived. ``body`` is not decoded: one bad record must not spoil the batch."""
+
+    key: Key
+    version: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Grave:
+    """A forgotten memory under lease, to be deleted from the tiers below."""
+
+    key: Key
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A claimed memory that the archive holds: it may leave the hot tier after ``seconds``."""
+
+    key: Key
+    version: int
+    seconds: int
+
+
+class Gone:
+    """The mark of a memory that was forgotten: no tier may answer with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a recall learns before it asks the workers: the state of the persona, and an answer that is still valid."""
+
+    generation: int
+    cached: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How often and when last a memory was read since the counts were taken last."""
+
+    key: Key
+    count: int
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HotStats:
+    """``outbox`` memories wait to be archived, the oldest for ``lag_seconds``; ``pending`` are the persona's own."""
+
+    outbox: int
+    graves: int
+    pending: int
+    lag_seconds: float
+    details: Mapping[str, str | int] = field(default_factory=dict)
+
+
+class HotTier(Protocol):
+    """Records, the outbox of what is to be archived, and caches. Errors: Unavailable, Overloaded.
+
+    Times to live are armed by ``finish`` alone: a record without one is the only copy.
+    """
+
+    def write(self, writes: Sequence[Write]) -> Written:
+        """Keep them durably: each atomically with its outbox entry, all in one round trip."""
+
+    def read(self, persona: str, ids: Sequence[str], *, touch: bool) -> list[Record | Gone | None]:
+        """The records in order, None for what is not here. ``touch`` counts the access."""
+
+    def forget(self, keys: Sequence[Key]) -> bool:
+        """Make them unreadable at once and leave a grave for each; whether to nudge."""
+
+    def claim(self, limit: int, lease_seconds: int) -> list[Claimed]:
+        """Lease what is due, oldest first; it is due again when the lease runs out."""
+
+    def finish(self, done: Sequence[Finished]) -> list[bool]:
+        """Take them out of the outbox and arm their time to live; False where a newer version came meanwhile."""
+
+    def claim_graves(self, limit: int, lease_seconds: int) -> list[Grave]:
+        """Lease graves that are due."""
+
+    def bury(self, graves: Sequence[Grave]) -> None:
+        """The tiers below have deleted them: take the graves away, keep the mark for a while."""
+
+    def due(self) -> bool:
+        """Whether anything can be claimed now."""
+
+    def refill(self, records: Sequence[tuple[Record, int]]) -> None:
+        """Keep copies of archived records for so many seconds, where nothing stands in their place."""
+
+    def pending(self, persona: str, limit: int) -> list[Record]:
+        """The persona's newest records that are not archived yet."""
+
+    def unarchived(self, key: Key) -> bool:
+        """Whether the hot tier holds the only copy."""
+
+    def probe(self, persona: str, digest: str) -> Probe:
+        """The persona's generation and the answer cached for it under this digest."""
+
+    def cache_answer(self, persona: str, generation: int, digest: str, answer: bytes, seconds: int) -> None:
+        """Keep an answer; it is valid only while the persona's generation is this one."""
+
+    def cached_vector(self, digest: str) -> bytes | None:
+        """A cached query vector."""
+
+    def cache_vector(self, digest: str, vector: bytes, seconds: int) -> None:
+        """Keep a query vector."""
+
+    def changed(self, personas: Sequence[str]) -> None:
+        """What the persona's recalls find has changed: cached answers end."""
+
+    def take_accesses(self, limit: int) -> list[Access]:
+        """Take counted accesses; what is taken is not given again."""
+
+    def stats(self, persona: str) -> HotStats:
+        """Counts and the state of the server."""
+
+    def ping(self) -> None:
+        """Return if it answers. Raises: Unavailable."""
+
+    def close(self) -> None:
+        """Give the connections back."""

@@ -1,0 +1,24 @@
+-- Records whose versions the archive holds leave the outbox, and their time to live starts.
+-- KEYS: outbox
+-- ARGV: record prefix, pending prefix, generation prefix, then for each: persona, id, version, seconds
+-- Returns: for each 1, or 0 where a newer version stands
+local clock = redis.call('TIME')
+local now_ms = math.floor((clock[1] * 1000000 + clock[2]) / 1000)
+local done, personas = {}, {}
+for i = 4, #ARGV, 4 do
+  local persona, id, version, ttl_ms = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3] * 1000
+  local member = persona .. ':' .. id
+  local record = ARGV[1] .. member
+  if redis.call('HGET', record, 'v') == version and redis.call('HEXISTS', record, 'g') == 0 then
+    redis.call('ZREM', KEYS[1], member)
+    redis.call('ZREM', ARGV[2] .. persona, id)
+    redis.call('HSET', record, 'x', string.format('%.0f', now_ms + ttl_ms))
+    redis.call('PEXPIRE', record, string.format('%.0f', ttl_ms))
+    personas[persona] = true
+    done[#done + 1] = 1
+  else
+    done[#done + 1] = 0
+  end
+end
+for persona in pairs(personas) do redis.call('INCR', ARGV[3] .. persona) end
+return done

@@ -1,0 +1,28 @@
+-- Read records of one persona, and count the access if asked to.
+-- KEYS: dirty, then the records
+-- ARGV: '1' to count, then the members (persona:id)
+-- Returns: for each record false (not here), 'g' (forgotten) or {body, version, access count, last access in us}
+local clock = redis.call('TIME')
+local now_us = clock[1] * 1000000 + clock[2]
+local found = {}
+-- access counts are flushed to the archive later: not worth an fsync here
+if ARGV[1] == '1' then redis.set_repl(redis.REPL_NONE) end
+for i = 2, #KEYS do
+  local f = redis.call('HMGET', KEYS[i], 'b', 'v', 'c', 'n', 'a', 'g', 'x')
+  if f[6] then
+    found[i - 1] = 'g'
+  elseif not f[1] or (f[7] and tonumber(f[7]) * 1000 <= now_us) then  -- past its time, even if its key still stands
+    found[i - 1] = false
+  else
+    local count = (tonumber(f[3]) or 0) + (tonumber(f[4]) or 0)
+    if ARGV[1] == '1' then
+      redis.call('HINCRBY', KEYS[i], 'n', 1)
+      redis.call('HSET', KEYS[i], 'a', string.format('%.0f', now_us))
+      redis.call('SADD', KEYS[1], ARGV[i])
+      found[i - 1] = {f[1], f[2], count + 1, string.format('%.0f', now_us)}
+    else
+      found[i - 1] = {f[1], f[2], count, f[5]}
+    end
+  end
+end
+return found
