@@ -156,6 +156,10 @@ class MemoryClient:
             ids += self._write(writes[start : start + PIPELINE])
         return ids
 
+    def check(self, content: Any, **fields: Any) -> None:
+        """Raise InvalidMemory where remember() would; nothing is stored."""
+        self._to_write({"content": content, **fields}, None)
+
     def forget(self, id: str, *, persona: str | None = None) -> None:
         """Delete a memory: no read returns it from now on, and all tiers erase it. Forgetting what is not there is no
         error. Raises: Unavailable."""

@@ -10,7 +10,6 @@ from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.model import MemoryType
 from trinitas_tasks.settings import Settings
 from trinitas_tasks.tiers.archive.interface import Archive
-from trinitas_tasks.tiers.archive.sql import SqlArchive
 from trinitas_tasks.tiers.hot.interface import HotTier
 from trinitas_tasks.tiers.hot.redis import RedisHotTier
 from trinitas_tasks.tiers.vectors.interface import VectorTier
@@ -50,6 +49,8 @@ class Runtime:
     @cached_property
     def archive(self) -> Archive:
         """The SQL archive, its schema brought up to date."""
+        from trinitas_tasks.tiers.archive.sql import SqlArchive  # noqa: PLC0415 - beat and Flower need no SQL
+
         with self._lock:
             archive = SqlArchive(self.settings.archive())
             archive.migrate()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -237,12 +237,13 @@ def load_with_origins(
     _no_unknown(os.environ, "environment")
     values: dict[str, Any] = {}
     origins: dict[str, str] = {name: "default" for name, *_ in _names()}
-    for origin, read in (
+    sources: tuple[tuple[str, Callable[[], Mapping[str, Any]]], ...] = (
         (str(yaml_file), lambda: _from_yaml(yaml_file)),
         (str(env_file), DotEnvSettingsSource(Settings, env_file=env_file, env_ignore_empty=True)),
         ("environment", EnvSettingsSource(Settings, env_ignore_empty=True)),
         ("argument", lambda: dict(overrides or {})),
-    ):
+    )
+    for origin, read in sources:
         try:
             source = _by_field(read())
         except SourceError as error:
@@ -326,6 +327,14 @@ def _from_stack(home: Path) -> dict[str, Any]:
 def environment_name(field: str) -> str:
     """The environment variable of a setting."""
     return next(env for name, env, *_ in _names() if name == field)
+
+
+def shown(settings: Settings, field: str) -> str:
+    """A setting's value for people, secrets hidden."""
+    value = getattr(settings, field)
+    if isinstance(value, SecretStr):
+        return hide_password(value.get_secret_value()) if field.endswith("_url") else "***"
+    return json.dumps(value) if isinstance(value, dict) else "" if value is None else str(value)
 
 
 def hide_password(url: str) -> str:

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,17 +105,9 @@ class Home:
                 f"{f' ({error.filename})' if error.filename else ''}; choose another with --home"
             ) from error
 
-    def is_locked(self) -> bool:
-        """Whether somebody holds this home at the moment."""
-        try:
-            with self.lock():
-                return False
-        except StackError:
-            return True
-
     @contextmanager
-    def lock(self, *, wait_seconds: float = 0.0) -> Iterator[None]:
-        """Hold this home alone. Raises: StackError naming who holds it. A crash lets go of it."""
+    def lock(self, wait_seconds: float = 0.0, *, meanwhile: Callable[[], object] | None = None) -> Iterator[None]:
+        """Hold this home alone; a crash lets go of it. Raises: StackError naming who holds it after the wait."""
         with self.usable():
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.run.mkdir(mode=0o700, exist_ok=True)
@@ -126,6 +118,8 @@ class Home:
                 if time.monotonic() >= ends:
                     holder = handle.read().strip() or "unknown"
                     raise StackError(f"another `trinitas` command is at work in {self.path} (process {holder})")
+                if meanwhile is not None:
+                    meanwhile()
                 time.sleep(0.1)
             handle.truncate(0)
             handle.write(f"{os.getpid()}\n")

@@ -52,11 +52,10 @@ class Plan:
     secrets: Secrets
 
 
-def plan(settings: Settings, home: Home, options: Options) -> Plan:
-    """Choose processes and ports. Writes nothing. Raises: StackError."""
+def plan(settings: Settings, home: Home, options: Options, redis_url: str | None) -> Plan:
+    """Choose processes and ports; a private Valkey where there is no URL. Writes nothing. Raises: StackError."""
     _check_installed(options)
     secrets = Secrets.read(home)
-    redis_url = configured_redis(settings, Record.read(home))
     chosen: list[Process] = []
     if redis_url is None:
         chosen.append(_valkey(home, options, secrets))
@@ -84,10 +83,11 @@ def plan(settings: Settings, home: Home, options: Options) -> Plan:
     return Plan(tuple(chosen), environment(settings, home, record), record, secrets)
 
 
-def configured_redis(settings: Settings, record: Record | None) -> str | None:
+def configured_redis(settings: Settings, home: Home) -> str | None:
     """The Redis that the user named; None if nobody did: then the stack's own is meant."""
     if not settings.redis_configured:
         return None
+    record = Record.read(home)
     # the settings may have it from the record of a stack that runs, or that died here
     own = record is not None and "valkey" in record.processes and record.redis_url == settings.redis()
     return None if own else settings.redis()

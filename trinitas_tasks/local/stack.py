@@ -12,7 +12,7 @@ import psutil
 from trinitas_tasks.errors import StackError
 from trinitas_tasks.local import marks, probes, processes, supervision
 from trinitas_tasks.local.layout import Home, write_private
-from trinitas_tasks.local.plan import Options, Plan, plan
+from trinitas_tasks.local.plan import Options, Plan, configured_redis, plan
 from trinitas_tasks.local.processes import SERVERS
 from trinitas_tasks.local.readiness import LOOK_SECONDS, Start
 from trinitas_tasks.local.records import Record, Secrets
@@ -61,6 +61,7 @@ class Stack:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.home = Home.at(settings.home)
+        self._redis_url = configured_redis(settings, self.home)
 
     def up(
         self,
@@ -91,11 +92,9 @@ class Stack:
         watcher = watcher or Quiet()
         if not self.home.run.is_dir():
             return self._clear(watcher)
-        was_starting = self.home.is_locked()
-        if was_starting:
-            self._break_off()
-        with self.home.lock(wait_seconds=UNLOCK_SECONDS):
-            return self._stop(watcher) or was_starting
+        broken_off: list[bool] = []
+        with self.home.lock(UNLOCK_SECONDS, meanwhile=lambda: broken_off.append(self._break_off())):
+            return self._stop(watcher) or any(broken_off)
 
     def kill(self) -> None:
         """End every process of this home at once, without asking."""
@@ -143,25 +142,26 @@ class Stack:
             return None
         return record if ours and not marks.is_gone(process) else None
 
-    def _break_off(self) -> None:
+    def _break_off(self) -> bool:
         """Take the supervisor from an `up` that still waits for it: it gives up, and lets go of the home."""
         record = self._living()
         if record is not None:
             with contextlib.suppress(StackError):
                 self._supervisor(record).shutdown()
+        return record is not None
 
     def _supervisor(self, record: Record) -> Supervisor:
         return Supervisor(record.socket, Secrets.read(self.home).supervisor_password)
 
     def _launch(self, options: Options) -> Record:
-        planned = plan(self._settings, self.home, options)
+        self.home.prepare(self._settings.chroma_folder())
+        planned = plan(self._settings, self.home, options, self._redis_url)
         record = planned.record
         if "valkey" not in record.processes and not probes.redis_answers(record.redis_url):
             raise StackError(
                 f"REDIS_URL or REDIS_HOST names {hide_password(record.redis_url)}, which does not answer: "
                 "start it, or unset them and a private Valkey is used"
             )
-        self.home.prepare(self._settings.chroma_folder())
         self._write(planned)
         supervision.launch(self.home, planned.environment)
         record = record.model_copy(update={"pid": self._supervisor(record).pid()})
@@ -244,6 +244,7 @@ def _check_same(options: Options, record: Record, home: Home) -> None:
     """Refuse options that a running stack does not have."""
     redis_port = record.redis_url.rpartition(":")[2].partition("/")[0]
     asked = {
+        "--workers": options.workers and "beat" not in record.processes,
         "--flower": options.flower and record.flower is None,
         "--flower-port": options.flower_port and record.flower and options.flower_port != record.flower.port,
         "--redis-port": options.redis_port and str(options.redis_port) != redis_port,
@@ -251,8 +252,7 @@ def _check_same(options: Options, record: Record, home: Home) -> None:
     }
     if differing := [option for option, differs in asked.items() if differs]:
         raise StackError(
-            f"a stack runs already in {home.path}, but not with that {', '.join(differing)}: "
-            f"run `trinitas down` first, then `trinitas up` again"
+            f"a stack runs already in {home.path}, but not with this {', '.join(differing)}: run `trinitas down` first"
         )
 
 

@@ -86,9 +86,11 @@ class Supervisor:
         except Fault as fault:
             if fault.faultCode == fine:
                 return None
+            if fault.faultCode == Faults.SHUTDOWN_STATE:
+                raise StackError("the stack is being stopped, by `trinitas down` or from elsewhere") from fault
             raise StackError(f"the supervisor refused {method}{arguments}: {fault.faultString}") from fault
         except (OSError, RpcError, http.client.HTTPException) as error:
-            raise StackError(f"the supervisor does not answer at {self._socket_path}: {error}") from error
+            raise StackError(f"the supervisor is gone or does not answer: {error} ({self._socket_path})") from error
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -107,15 +109,29 @@ def launch(home: Home, environment: Mapping[str, str]) -> None:
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(home.supervisor_conf)]
     try:
         done = subprocess.run(
-            command, cwd=home.run, env=environment, stdin=subprocess.DEVNULL, timeout=LAUNCH_SECONDS,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, errors="replace", umask=0o077,
-        )  # fmt: skip
+            command,
+            cwd=home.run,
+            env=environment,
+            umask=0o077,
+            start_new_session=True,  # a Ctrl-C is for the caller, who then stops it in order
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=LAUNCH_SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
         raise StackError(f"the supervisor did not start: {error}; its log: {home.log('supervisord')}") from error
     except OSError as error:
         raise StackError(f"the supervisor cannot be started: {error}") from error
     if done.returncode != 0:
-        raise StackError(f"the supervisor did not start: {done.stdout.strip()}")
+        # not into the message: when it complains of its configuration it prints its whole environment
+        log = home.log("supervisord")
+        with log.open("a", encoding="utf-8") as file:
+            file.write(done.stdout)
+        raise StackError(f"the supervisor did not start (exit code {done.returncode}): see {log}")
 
 
 def configuration(home: Home, processes: Sequence[Process], *, socket_path: Path, password: str) -> str:
@@ -135,10 +151,10 @@ password={password}
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 
 [supervisord]
-logfile={_value(str(home.log("supervisord")))}
+logfile={_beside(home, home.log("supervisord"))}
 logfile_maxbytes=5MB
 logfile_backups=2
-pidfile={_value(str(home.supervisor_pid))}
+pidfile={_beside(home, home.supervisor_pid)}
 umask=077
 {f"user={os.geteuid()}" if os.geteuid() == 0 else ""}
 """
@@ -158,10 +174,15 @@ stopwaitsecs={process.stop_seconds}
 stopasgroup=true
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={_value(str(home.log(process.name)))}
+stdout_logfile={_beside(home, home.log(process.name))}
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=3
 """
+
+
+def _beside(home: Home, path: Path) -> str:
+    """Relative to the folder it starts in: supervisor expands %(name)s in paths more than once."""
+    return os.path.relpath(path, home.run)
 
 
 def _value(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from celery.exceptions import CeleryError
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trinitas_tasks.interfaces.cli import output, stack
+from trinitas_tasks.interfaces.cli import importing, memory, output, stack
 
 app = typer.Typer(
     name="trinitas",
@@ -16,6 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+memory.register(app)
+importing.register(app)
 stack.register(app)
 
 

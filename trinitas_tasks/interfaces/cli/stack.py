@@ -63,7 +63,9 @@ def up(
         try:
             fresh = stack.up(options, watcher=progress, deadline_seconds=timeout)
         except Interrupted as interrupted:
-            raise _stopped(stack, signals, interrupted) from None
+            stack.kill()  # what a second signal left
+            output.note("stopped before it was ready")
+            raise typer.Exit(interrupted.exit_code) from None
         progress.close()
         _show_ready(stack, as_json=as_json, seconds=time.monotonic() - began if fresh else None, stays=not detach)
         if fresh and not detach:
@@ -137,17 +139,6 @@ def _stack(home: Path | None) -> Stack:
     except ModuleNotFoundError as error:
         raise StackError(f"{error.name} is not installed: pip install 'trinitas-tasks[embedded]'") from error
     return Stack(settings)
-
-
-def _stopped(stack: Stack, signals: StopSignals, interrupted: Interrupted) -> typer.Exit:
-    """The end of a start that was interrupted; it stopped what it had started, unless interrupted again."""
-    try:
-        signals.check()
-    except Interrupted as again:
-        interrupted = again
-    stack.kill()
-    output.note("stopped before it was ready")
-    return typer.Exit(interrupted.exit_code)
 
 
 def _wait(stack: Stack, signals: StopSignals) -> None:

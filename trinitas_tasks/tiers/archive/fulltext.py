@@ -45,7 +45,7 @@ def persona_token(persona: str) -> str:
 
 def joined(terms: Iterable[str]) -> str:
     """The terms as they are kept."""
-    return " ".join(_clean(term) for term in terms)
+    return _clean(" ".join(terms))
 
 
 def expression(persona: str, terms: Iterable[str]) -> str:

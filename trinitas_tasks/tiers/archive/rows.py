@@ -18,6 +18,8 @@ from trinitas_tasks.tiers.archive.interface import Row
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 
+ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 T = TypeVar("T")
 
 
@@ -76,7 +78,7 @@ def to_columns(record: Record, archived_at: datetime) -> dict[str, Any]:
 
 def _json(item: MemoryItem, value: object) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return ENCODER.encode(value)
     except (
         ValueError,
         TypeError,

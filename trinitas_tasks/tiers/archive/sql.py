@@ -15,7 +15,7 @@ from sqlalchemy import Column, Connection, func, inspect, select, text
 
 from trinitas_tasks.errors import ArchiveError, Unavailable
 from trinitas_tasks.model import Key, MemoryType, Record, utc_now
-from trinitas_tasks.tiers.archive import fulltext, writing
+from trinitas_tasks.tiers.archive import fulltext, statements, writing
 from trinitas_tasks.tiers.archive.engines import START, Engines, Locked
 from trinitas_tasks.tiers.archive.interface import ArchiveStats, DeadLetter, Match, Row, Touch, Unindexed
 from trinitas_tasks.tiers.archive.rows import (
@@ -94,14 +94,14 @@ class SqlArchive:
         """See Archive."""
         with self._engines.write("mark memories as indexed") as connection:
             marks = [writing.of_key(key, of_version=version) for key, version in keys]
-            writing.each(connection, writing.MARK_INDEXED, marks)
+            writing.each(connection, statements.MARK_INDEXED, marks)
 
     def unindexed(self, model: str, limit: int) -> list[Unindexed]:
         """See Archive."""
         statement = (
             select(memories.c.persona, memories.c.id, memories.c.version, vectors.c.data)
             .join_from(vectors, memories)
-            .where(vectors.c.model == model, writing.WAITING)
+            .where(vectors.c.model == model, statements.WAITING)
             .order_by(vectors.c.memory)
             .limit(limit)
         )
@@ -147,7 +147,7 @@ class SqlArchive:
         """See Archive."""
         with self._engines.write("count accesses") as connection:
             added = [writing.of_key(key, count=count, last=to_micros(last)) for key, count, last in touches]
-            writing.each(connection, writing.TOUCH, added)
+            writing.each(connection, statements.TOUCH, added)
 
     def bury_dead(self, letters: Sequence[DeadLetter]) -> None:
         """See Archive."""
@@ -180,7 +180,7 @@ class SqlArchive:
             unindexed = connection.scalar(
                 select(func.count(vectors.c.memory.distinct()))
                 .join_from(vectors, memories)
-                .where(mine, writing.WAITING)
+                .where(mine, statements.WAITING)
             )
             dead = connection.scalar(select(func.count()).where(dead_letters.c.persona == persona))
         return ArchiveStats({MemoryType(kind): count for kind, count in by_type}, unindexed or 0, dead or 0)

@@ -27,7 +27,7 @@ GRAVE_MARK = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    item: MemoryItem | None  # None: forgotten
+    body: bytes | None  # None: forgotten; not the item, whose content its owner may change
     version: int
     until: datetime | None = None  # None: the only copy
     count: int = 0
@@ -72,14 +72,14 @@ class MemoryHotTier:
         said = (item.persona, write.dedup or "")
         if write.dedup and (known := self._dedup.get(said)) and known[1] > now:
             standing = self._live(Key(item.persona, known[0]))
-            if standing is None or standing.item is not None:
+            if standing is None or standing.body is not None:
                 return known[0], False
-        old = self._live(key)
-        if old and old.item and old.item.to_json() == item.to_json():
+        old, body = self._live(key), item.to_json()
+        if old and old.body == body:
             return item.id, False
         if len(self._outbox) >= self._outbox_limit:
             raise Overloaded(f"{self._outbox_limit} memories wait to be archived")
-        self._kept[key] = _Kept(item, self._next_version(key))
+        self._kept[key] = _Kept(body, self._next_version(key))
         self._outbox[key] = self._pending[key] = now
         self._graves.pop(key, None)
         self.changed([item.persona])
@@ -96,15 +96,14 @@ class MemoryHotTier:
         kept = self._live(key)
         if kept is None:
             return None
-        item = kept.item
-        if item is None:
+        if kept.body is None:
             return Gone()
         if touch:
             kept = replace(kept, unflushed=kept.unflushed + 1, last=self._clock())
             self._kept[key] = kept
             self._dirty.add(key)
-        update = {"access_count": kept.count + kept.unflushed, "last_access": kept.last or item.timestamp}
-        return Record(item.model_copy(update=update), kept.version)
+        count = kept.count + kept.unflushed
+        return Record(MemoryItem.from_json(kept.body, access_count=count, last_access=kept.last), kept.version)
 
     def forget(self, keys: Sequence[Key]) -> bool:
         """See HotTier."""
@@ -123,8 +122,8 @@ class MemoryHotTier:
             claimed = []
             for key in self._lease(self._outbox, limit, lease_seconds):
                 kept = self._kept[key]
-                if kept.item is not None:
-                    claimed.append(Claimed(key, kept.version, kept.item.to_json()))
+                if kept.body is not None:
+                    claimed.append(Claimed(key, kept.version, kept.body))
             return claimed
 
     def claim_graves(self, limit: int, lease_seconds: int) -> list[Grave]:
@@ -139,7 +138,7 @@ class MemoryHotTier:
 
     def _finish(self, done: Finished) -> bool:
         kept = self._kept.get(done.key)
-        if kept is None or kept.item is None or kept.version != done.version:
+        if kept is None or kept.body is None or kept.version != done.version:
             return False
         self._outbox.pop(done.key, None)
         self._pending.pop(done.key, None)
@@ -152,7 +151,7 @@ class MemoryHotTier:
         with self._lock:
             for key, version in ((each.key, each.version) for each in graves):
                 kept = self._kept.get(key)
-                if kept and kept.item is None and kept.version == version:
+                if kept and kept.body is None and kept.version == version:
                     self._graves.pop(key, None)
                     self._kept[key] = replace(kept, until=self._clock() + GRAVE_MARK)
 
@@ -169,14 +168,14 @@ class MemoryHotTier:
                 key = Key(item.persona, item.id)
                 if self._live(key) is None:
                     until = self._clock() + timedelta(seconds=seconds)
-                    self._kept[key] = _Kept(item, version, until, item.access_count, last=item.last_access)
+                    self._kept[key] = _Kept(item.to_json(), version, until, item.access_count, last=item.last_access)
 
     def pending(self, persona: str, limit: int) -> list[Record]:
         """See HotTier."""
         with self._lock:
             newest = sorted((at, key) for key, at in self._pending.items() if key.persona == persona)[::-1]
             kept = [self._kept[key] for _, key in newest[:limit]]
-            return [Record(each.item, each.version) for each in kept if each.item is not None]
+            return [Record(MemoryItem.from_json(each.body), each.version) for each in kept if each.body is not None]
 
     def unarchived(self, key: Key) -> bool:
         """See HotTier."""

@@ -62,8 +62,8 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 class _Script:
     def __init__(self, name: str) -> None:
-        self.source = (files(__package__) / "scripts" / f"{name}.lua").read_bytes()
-        self.sha = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
+        self.source = (files(__package__) / "scripts" / f"{name}.lua").read_text(encoding="utf-8")
+        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
 SCRIPTS: Final = {

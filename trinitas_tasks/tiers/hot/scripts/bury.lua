@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- The tiers below have deleted these: take the graves away. The mark stays for a while, so that neither a repeated
 -- write within the dedup window nor a late copy from the archive brings a forgotten memory back.
 -- KEYS: graves

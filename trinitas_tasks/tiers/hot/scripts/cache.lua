@@ -1,3 +1,4 @@
+#!lua
 -- Keep what can be computed again: no durability.
 -- KEYS: key
 -- ARGV: value, seconds

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Lease what is due in a queue (the outbox or the graves), oldest first. Takes the nudge away: who writes
 -- from now on nudges again.
 -- KEYS: queue, nudge

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Records whose versions the archive holds leave the outbox, and their time to live starts.
 -- KEYS: outbox
 -- ARGV: record prefix, pending prefix, generation prefix, then for each: persona, id, version, seconds

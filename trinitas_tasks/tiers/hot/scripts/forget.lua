@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Make one memory unreadable and leave a grave for the tiers below.
 -- KEYS: record, outbox, graves, pending, generation, nudge
 -- ARGV: member, id, nudge_ms

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Read records of one persona, and count the access if asked to.
 -- KEYS: dirty, then the records
 -- ARGV: '1' to count, then the members (persona:id)

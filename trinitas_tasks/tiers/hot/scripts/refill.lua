@@ -1,3 +1,4 @@
+#!lua
 -- Keep copies of archived records where nothing stands in their place. Copies need no durability.
 -- KEYS: the records
 -- ARGV: for each: body, version, access count, last access in us, seconds

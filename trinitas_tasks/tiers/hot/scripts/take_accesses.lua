@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Take counted accesses.
 -- KEYS: dirty
 -- ARGV: limit, record prefix

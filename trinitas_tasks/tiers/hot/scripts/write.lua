@@ -1,3 +1,4 @@
+#!lua
 -- Keep one memory with its outbox entry.
 -- KEYS: record, outbox, graves, pending, generation, nudge, dedup
 -- ARGV: member, id, body, dedup_ms (0: off), nudge_ms, outbox_limit, record prefix of the persona

@@ -1,0 +1,160 @@
+"""Measures the package against the raw limits of the same machine in the same run. Started by scripts/bench."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import redis
+from rich.console import Console
+from rich.table import Table
+from sentence_transformers import SentenceTransformer
+
+from benchmarks.conversations import questions, turns
+from benchmarks.measure import Latency, latencies
+from trinitas_tasks import MemoryClient, load_settings
+from trinitas_tasks.embedding.sentence_transformer import ENCODE_BATCH, SentenceTransformerEmbedder
+from trinitas_tasks.local.stack import Stack
+from trinitas_tasks.model import MemoryItem, utc_now
+from trinitas_tasks.policy.text import embedding_text
+
+PERSONA = "bench"
+CALLS = 1000
+LOOK_SECONDS = 0.05
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options.add_argument("--turns", type=int, default=3000, help="memories to ingest (default 3000)")
+    options.add_argument("--data", type=Path, help="folder with documents.jsonl and queries.jsonl of a conversation")
+    given = options.parse_args()
+    if given.data is None and (shared := os.environ.get("EVAL_DATA")):
+        given.data = Path(shared) / "locomo-dev"
+    rows: list[tuple[str, str, str, str]] = []
+    texts = turns(given.data, given.turns)
+    raw_rate = raw_encode_rate(texts)
+    home = Path(tempfile.mkdtemp(prefix="trinitas-bench-"))
+    settings = load_settings(overrides={"home": home, "redis_timeout_ms": 5000})
+    stack = Stack(settings)
+    try:
+        stack.up()
+        settings = load_settings(overrides={"home": home, "redis_timeout_ms": 5000})
+        with MemoryClient.connect(settings, persona=PERSONA) as client, redis.Redis.from_url(settings.redis()) as raw:
+            rows += writes_and_reads(client, raw, texts)
+            settle(client)
+            rows.append(ingest_row(client, texts, raw_rate))
+            rows += recall_rows(client, questions(given.data))
+    finally:
+        stack.down()
+        shutil.rmtree(home, ignore_errors=True)
+    show(rows, given)
+    return 0
+
+
+def raw_encode_rate(texts: list[dict[str, Any]]) -> float:
+    """Texts a second of SentenceTransformer.encode alone: all texts at once, the workers' settings."""
+    model: SentenceTransformer = SentenceTransformerEmbedder("all-MiniLM-L6-v2")._model
+    plain = [embedding_text(MemoryItem.build(persona=PERSONA, timestamp=utc_now(), **given(each))) for each in texts]
+    started = time.perf_counter()
+    model.encode(plain, batch_size=ENCODE_BATCH, normalize_embeddings=True, show_progress_bar=False)
+    return len(plain) / (time.perf_counter() - started)
+
+
+def given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name != "timestamp"}
+
+
+def writes_and_reads(
+    client: MemoryClient, raw: redis.Redis, texts: list[dict[str, Any]]
+) -> list[tuple[str, str, str, str]]:
+    """remember() and get() against the same payload in raw Redis: as durable, as many keys."""
+    ids: list[str] = []
+    other = [each["content"] for each in texts]
+
+    def remember(number: int) -> None:
+        text = f"{number} {other[number % len(other)]}"
+        ids.append(client.remember(text, persona="writes", type="working", metadata={"speaker": "Caroline"}))
+
+    def raw_write(number: int) -> None:
+        text = f"{number} {other[number % len(other)]}"
+        body = json.dumps({"id": str(number), "content": text, "metadata": {"speaker": "Caroline"}}, ensure_ascii=False)
+        with raw.pipeline(transaction=True) as pipe:
+            pipe.hset(f"raw:{number}", mapping={"b": body, "v": number})
+            pipe.zadd("raw:outbox", {f"writes:{number}": number})
+            pipe.zadd("raw:pending", {str(number): number})
+            pipe.incr("raw:generation")
+            pipe.set(f"raw:dedup:{number}", str(number), px=60_000)
+            pipe.execute()
+
+    ours, theirs = latencies(CALLS, remember, raw_write)
+    rows = [compared("remember()", ours, theirs, "≤ 3×")]
+    settle(client, "writes")
+    ours, theirs = latencies(CALLS, lambda n: client.get(ids[n], persona="writes"), lambda n: raw.hgetall(f"raw:{n}"))
+    return [*rows, compared("get()", ours, theirs, "≤ 2×")]
+
+
+def settle(client: MemoryClient, persona: str = PERSONA) -> None:
+    while True:
+        stats = client.stats(persona=persona)
+        if stats.pending == 0 and stats.unindexed == 0:
+            return
+        time.sleep(LOOK_SECONDS)
+
+
+def ingest_row(client: MemoryClient, texts: list[dict[str, Any]], raw_rate: float) -> tuple[str, str, str, str]:
+    """From the first write until the last memory is searchable, against encode alone."""
+    started = time.perf_counter()
+    client.remember_many(texts)
+    settle(client)
+    rate = len(texts) / (time.perf_counter() - started)
+    name = f"ingest of {len(texts):,} turns until searchable"
+    return name, f"{rate:.0f}/s", f"{raw_rate:.0f}/s encode alone", f"{rate / raw_rate:.0%} (≥ 80 %)"
+
+
+def recall_rows(client: MemoryClient, asked: list[str]) -> list[tuple[str, str, str, str]]:
+    """Questions that were not asked before, then the same again from the cache."""
+    different: Callable[[int], str] = lambda n: f"{asked[n % len(asked)]}{' ' * (n // len(asked))}"  # noqa: E731
+    calls = min(500, 2 * len(asked))
+    [fresh] = latencies(calls, lambda n: client.recall(different(n)))
+    [again] = latencies(calls, lambda n: client.recall(different(n)))
+    return [
+        ("recall(), new question", shown(fresh), "", "p50 ≤ 25 ms, p99 < 50 ms"),
+        ("recall(), cached", shown(again), "", ""),
+    ]
+
+
+def compared(name: str, ours: Latency, raw: Latency, target: str) -> tuple[str, str, str, str]:
+    return name, shown(ours), shown(raw), f"{ours.p50_ms / raw.p50_ms:.2f}× ({target})"
+
+
+def shown(latency: Latency) -> str:
+    return f"{latency.p50_ms:.2f} / {latency.p99_ms:.2f} ms"
+
+
+def show(rows: list[tuple[str, str, str, str]], options: argparse.Namespace) -> None:
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    day = datetime.now(UTC).date().isoformat()
+    if options.json:
+        fields = ("what", "ours", "raw", "ratio")
+        report = {"date": day, "machine": machine, "rows": [dict(zip(fields, row, strict=True)) for row in rows]}
+        json.dump(report, sys.stdout, ensure_ascii=False, indent=2)
+        return
+    table = Table("what", "p50 / p99", "raw, same run", "ratio (target)", title=f"{day}, {machine}")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""The main job, watched: remember → embed → archive → recall, on real services. Started by scripts/demo."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+from rich.console import Console
+
+from trinitas_tasks import MemoryClient, load_settings
+
+PERSONA = "athena"
+SAMPLE = files("trinitas_tasks") / "sample"
+TRINITAS = Path(sys.executable).with_name("trinitas")
+
+console = Console(highlight=False)
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--keep", action="store_true", help="leave the stack running")
+    keep = options.parse_args().keep
+    home = Path(tempfile.mkdtemp(prefix="trinitas-demo-"))
+    try:
+        run("up", "--detach", "--home", str(home))
+        console.print("\n[bold]Importing the sample[/]: four months of a small team, in English and Japanese")
+        run("import", str(SAMPLE / "memories.jsonl"), "--persona", PERSONA, "--wait", "--home", str(home))
+        ask_questions(home)
+        console.print("[bold]Try next[/]")
+        if not keep:
+            console.print("  scripts/demo --keep       the same, and leave it running")
+        console.print(
+            f"  .venv/bin/trinitas recall 'who likes coffee?' --persona {PERSONA} --home {home}" if keep else ""
+        )
+        console.print(
+            f"  .venv/bin/trinitas status --home {home}\n  .venv/bin/trinitas down --home {home}" if keep else ""
+        )
+        console.print("  .venv/bin/trinitas --help     README.md has twelve lines of Python\n")
+    except subprocess.CalledProcessError as error:
+        return error.returncode
+    except KeyboardInterrupt:
+        keep = False
+        return 130
+    finally:
+        if not keep:
+            subprocess.run([TRINITAS, "down", "--home", str(home)], check=False)
+            shutil.rmtree(home, ignore_errors=True)
+    return 0
+
+
+def run(*arguments: str) -> None:
+    """One command of the command line, shown as a user would type it."""
+    console.print(f"[dim]$ trinitas {' '.join(arguments)}[/]")
+    subprocess.run([TRINITAS, *arguments], check=True)
+
+
+def ask_questions(home: Path) -> None:
+    lines = (SAMPLE / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    questions = [question for question in map(json.loads, lines) if question.get("demo")]
+    with MemoryClient.connect(load_settings(overrides={"home": home}), persona=PERSONA) as memory:
+        counted = memory.stats()
+        console.print(
+            f"{sum((counted.by_type or {}).values())} memories archived in SQL, {counted.vectors} vectors in Chroma, "
+            f"{counted.pending} waiting\n"
+        )
+        for question in questions:
+            found = memory.recall(question["text"], limit=3)
+            console.print(f"[bold]{question['text']}[/]")
+            for hit in found:
+                mark = "[green]●[/]" if hit.item.id in question["evidence"] else "○"
+                console.print(f"  {mark} {hit.score:.4f}", end=" ")
+                console.print(" ".join(str(hit.item.content).split()), markup=False, end=" ")
+                console.print(f"[dim]({explained(hit.why, hit.tier)})[/]")
+            console.print(f"  [dim]searched: {', '.join(found.answered)}[/]\n")
+    console.print("● the memory that the question was written for; ranks are those in each list\n")
+
+
+def explained(why: object, tier: str) -> str:
+    parts = dict(why) if isinstance(why, dict) else {}
+    names = {"dense_rank": "Chroma #{}", "fulltext_rank": "full text #{}", "pending_rank": "unarchived #{}"}
+    found = [text.format(parts[name]) for name, text in names.items() if name in parts]
+    return f"{', '.join(found)}; read from {tier}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

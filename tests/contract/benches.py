@@ -1,0 +1,90 @@
+"""The hot tiers under contract, each with a clock that can be moved: no test waits for time to pass."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Protocol
+
+from redis import Redis
+from tests.support import Valkey
+from trinitas_tasks.model import utc_now
+from trinitas_tasks.tiers.hot.interface import HotTier
+from trinitas_tasks.tiers.hot.memory import MemoryHotTier
+from trinitas_tasks.tiers.hot.redis import RedisHotTier
+
+
+class Bench(Protocol):
+    """Makes tiers and moves their clock."""
+
+    def tier(self, *, dedup_seconds: int = 60, outbox_limit: int = 1000) -> HotTier:
+        """A tier; of several only the settings differ."""
+
+    def advance(self, seconds: int) -> None:
+        """Let so much time pass."""
+
+    def close(self) -> None:
+        """Close every tier."""
+
+
+class MemoryBench:
+    """One MemoryHotTier under a simulated clock."""
+
+    def __init__(self) -> None:
+        self._passed = timedelta()
+
+    def tier(self, *, dedup_seconds: int = 60, outbox_limit: int = 1000) -> HotTier:
+        return MemoryHotTier(
+            clock=lambda: utc_now() + self._passed, dedup_seconds=dedup_seconds, outbox_limit=outbox_limit
+        )
+
+    def advance(self, seconds: int) -> None:
+        self._passed += timedelta(seconds=seconds)
+
+    def close(self) -> None:
+        pass
+
+
+class RedisBench:
+    """A real server. Its clock cannot be moved, so all that stands in it is made older."""
+
+    def __init__(self, server: Valkey, namespace: str) -> None:
+        self._server, self._namespace = server, namespace
+        self._tiers: list[HotTier] = []
+        self.client = server.client()
+
+    def tier(self, *, dedup_seconds: int = 60, outbox_limit: int = 1000) -> HotTier:
+        self._tiers.append(
+            RedisHotTier(
+                self._server.url,
+                namespace=self._namespace,
+                pool_size=5,
+                timeout_seconds=5,
+                connect_seconds=5,
+                dedup_seconds=dedup_seconds,
+                outbox_limit=outbox_limit,
+            )
+        )
+        return self._tiers[-1]
+
+    def advance(self, seconds: int) -> None:
+        for key in self.client.scan_iter(f"{self._namespace}:*"):
+            _age(self.client, key, seconds * 1000)
+
+    def close(self) -> None:
+        for tier in self._tiers:
+            tier.close()
+        self.client.close()
+
+
+def _age(client: Redis, key: str, millis: int) -> None:
+    left, kind = client.pttl(key), client.type(key)
+    if 0 <= left <= millis:
+        client.delete(key)
+        return
+    if left > 0:
+        client.pexpire(key, left - millis)
+    if kind == "zset":
+        for member in client.zrange(key, 0, -1):
+            client.zincrby(key, -millis, member)
+    elif kind == "hash" and client.hexists(key, "x"):
+        client.hincrby(key, "x", -millis)

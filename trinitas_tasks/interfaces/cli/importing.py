@@ -1,0 +1,107 @@
+"""`trinitas import`: memories from a file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from trinitas_tasks.interfaces.cli import output
+from trinitas_tasks.interfaces.cli.memory import Home, Persona, connected
+
+SHOWN_BAD: Final = 20
+LOOK_SECONDS: Final = 0.2
+# an import can wait: better a slow answer of a busy Redis than a broken-off import
+PATIENT: Final = {"redis_timeout_ms": 10_000}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("import")(import_file)
+
+
+def import_file(
+    file: Annotated[
+        Path, typer.Argument(help="UTF-8, one JSON object a line.", exists=True, dir_okay=False, readable=True)
+    ],
+    persona: Persona,
+    skip_bad: Annotated[bool, typer.Option(help="Leave bad lines out and import the rest.")] = False,
+    wait: Annotated[bool, typer.Option(help="Return when all of it can be found by meaning.")] = False,
+    home: Home = None,
+    as_json: output.Json = False,
+) -> None:
+    """Remember every line of FILE: {"content": …, "type", "timestamp", "importance", "ttl", "metadata", "tags", "id"}.
+
+    Only `content` is required. All lines are checked before the first is stored; without --skip-bad a bad line stops
+    the import. The same line is the same memory however often it is imported, so a broken-off import may simply be
+    repeated: it goes on where it stopped.
+    """
+    from trinitas_tasks.interfaces.importing import Import  # noqa: PLC0415 - `trinitas --help` stays fast
+
+    started = time.monotonic()
+    with connected(home, PATIENT) as (client, settings), _bar() as bar:
+        job = Import(client, file, persona=persona, state_folder=settings.home / "imports")
+        checking = bar.add_task("checking", total=file.stat().st_size)
+        checked = job.check(lambda size: bar.advance(checking, size))
+        bar.remove_task(checking)
+        report: dict[str, Any] = {
+            "file": str(file),
+            "persona": persona,
+            "good": checked.good,
+            "bad": [{"line": each.line, "error": each.error} for each in checked.bad],
+            "imported": 0,
+        }
+        if not checked.bad or skip_bad:
+            storing = bar.add_task("remembering", total=checked.good)
+            report["imported"] = job.run(lambda count: bar.advance(storing, count))
+            if wait:
+                _wait_searchable(client, persona, bar)
+        report["seconds"] = round(time.monotonic() - started, 2)
+    _show(report, skip_bad=skip_bad, as_json=as_json)
+    if checked.bad and not skip_bad:
+        raise typer.Exit(1)
+
+
+def _wait_searchable(client: Any, persona: str, bar: Progress) -> None:
+    task: TaskID | None = None
+    while True:
+        stats = client.stats(persona=persona)
+        left = stats.pending + (stats.unindexed or 0)
+        if task is None:
+            task = bar.add_task("embedding and indexing", total=left or 1)
+        bar.update(task, completed=max(0, (bar.tasks[-1].total or left) - left))
+        if not left and not stats.degraded:
+            return
+        time.sleep(LOOK_SECONDS)
+
+
+def _show(report: dict[str, Any], *, skip_bad: bool, as_json: bool) -> None:
+    if as_json:
+        output.show_json(report)
+        return
+    for bad in report["bad"][:SHOWN_BAD]:
+        output.note(f"line {bad['line']}: {bad['error']}")
+    if (more := len(report["bad"]) - SHOWN_BAD) > 0:
+        output.note(f"… and {more} more bad lines")
+    if report["bad"] and not skip_bad:
+        output.note(f"error: {len(report['bad'])} bad lines, nothing was imported: mend them, or use --skip-bad")
+        return
+    skipped = f", {len(report['bad'])} bad lines skipped" if report["bad"] else ""
+    earlier = report["good"] - report["imported"]
+    before = f", {earlier} by an earlier run" if earlier else ""
+    output.say(
+        f"{report['imported']} memories imported for {report['persona']}{before}{skipped} ({report['seconds']} s)"
+    )
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    console = output.console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        yield bar

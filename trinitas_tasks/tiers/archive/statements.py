@@ -1,0 +1,104 @@
+"""The statements that change the archive. Parameters that name a row begin with ``of_``.
+
+They are built once: building costs more than executing them for a single row.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from sqlalchemy import Insert, Table, bindparam, case, delete, literal_column, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
+
+from trinitas_tasks.tiers.archive.schema import dead_letters, memories, tombstones, vectors
+
+OF_THE_MEMORY: Final = {"seq", "persona", "id", "last_access", "access_count"}
+"""What a newer version does not replace."""
+
+WAITING: Final = vectors.c.indexed == literal_column("0")  # written out: only then is the partial index used
+MARK_INDEXED: Final = (
+    update(vectors)
+    .where(
+        WAITING,
+        vectors.c.memory
+        == select(memories.c.seq)
+        .where(
+            memories.c.persona == bindparam("of_persona"),
+            memories.c.id == bindparam("of_id"),
+            memories.c.version == bindparam("of_version"),
+        )
+        .scalar_subquery(),
+    )
+    .values(indexed=1)
+)
+TOUCH: Final = (
+    update(memories)
+    .where(memories.c.persona == bindparam("of_persona"), memories.c.id == bindparam("of_id"))
+    .values(
+        access_count=memories.c.access_count + bindparam("count"),
+        last_access=case((memories.c.last_access < bindparam("last"), bindparam("last")), else_=memories.c.last_access),
+    )
+)
+DROP_MEMORY: Final = delete(memories).where(memories.c.seq == bindparam("of_seq"))
+DROP_VECTORS: Final = delete(vectors).where(vectors.c.memory == bindparam("of_seq"))
+DROP_TOMBSTONE: Final = delete(tombstones).where(
+    tombstones.c.persona == bindparam("of_persona"), tombstones.c.id == bindparam("of_id")
+)
+DROP_LETTERS: Final = delete(dead_letters).where(
+    dead_letters.c.persona == bindparam("of_persona"),
+    dead_letters.c.id == bindparam("of_id"),
+    dead_letters.c.version <= bindparam("of_version"),
+)
+
+
+ANY_LETTER: Final = select(dead_letters.c.version).limit(1)
+
+
+@cache
+def put_memory(dialect: str) -> ReturningInsert[str, str, int]:
+    """Insert or replace, unless this version or a newer one stands; returns persona, id and seq of what it wrote."""
+    statement = _insert(dialect, memories)
+    return statement.on_conflict_do_update(
+        index_elements=["persona", "id"],
+        set_={name: statement.excluded[name] for name in memories.columns.keys() if name not in OF_THE_MEMORY},  # noqa: SIM118
+        where=memories.c.version < statement.excluded.version,
+    ).returning(memories.c.persona, memories.c.id, memories.c.seq)
+
+
+@cache
+def put_vector(dialect: str) -> Insert:
+    """Insert, unless the memory has one of this model."""
+    return _insert(dialect, vectors).on_conflict_do_nothing()
+
+
+@cache
+def put_tombstone(dialect: str) -> Insert:
+    """Insert, or raise the version."""
+    statement = _insert(dialect, tombstones)
+    return statement.on_conflict_do_update(
+        index_elements=["persona", "id"],
+        set_={"version": statement.excluded.version, "at": statement.excluded["at"]},
+        where=tombstones.c.version < statement.excluded.version,
+    )
+
+
+@cache
+def put_letter(dialect: str) -> Insert:
+    """Insert, or replace and count one attempt more."""
+    statement = _insert(dialect, dead_letters)
+    return statement.on_conflict_do_update(
+        index_elements=["persona", "id", "version"],
+        set_={
+            "at": statement.excluded["at"],
+            "error": statement.excluded.error,
+            "body": statement.excluded.body,
+            "attempts": dead_letters.c.attempts + 1,
+        },
+    )
+
+
+def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT, the one construct that SQLAlchemy spells by dialect."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
