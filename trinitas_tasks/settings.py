@@ -9,10 +9,11 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 import yaml
 from dotenv import dotenv_values
@@ -292,8 +293,11 @@ def _from_yaml(path: Path) -> dict[str, Any]:
         return {}
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not YAML: {error}") from None
+    except yaml.MarkedYAMLError as error:  # its text would quote the line, and with it a password
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SettingsError(f"{path} is not YAML: {error.problem}{line}") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise SettingsError(f"{path} is not YAML: it holds characters that are not text (UTF-8)") from None
     known = {place: name for name, _, place, _ in _names()}
     return {known[place]: value for place, value in _leaves(document, known, path) if value is not None}
 
@@ -338,9 +342,7 @@ def shown(settings: Settings, field: str) -> str:
 
 
 def hide_password(url: str) -> str:
-    """A URL that may be shown: its password replaced by ``***``."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    place = f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}"
-    return urlunsplit(parts._replace(netloc=place))
+    """A URL that may be shown: its password replaced by ``***``, even where it is not a well-formed URL."""
+    # a password that should have been quoted may hold / # ? or @: everything up to the last @ goes
+    safe = re.sub(r"(?<=://)([^:@/]*):.*@", r"\1:***@", url)
+    return re.sub(r"(?i)([?&][^=&]*password=)[^&]*", r"\1***", safe)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from redis import Redis
+
 from tests.support import Valkey
 from trinitas_tasks.model import utc_now
 from trinitas_tasks.tiers.hot.interface import HotTier
@@ -85,6 +86,6 @@ def _age(client: Redis, key: str, millis: int) -> None:
         client.pexpire(key, left - millis)
     if kind == "zset":
         for member in client.zrange(key, 0, -1):
-            client.zincrby(key, -millis, member)
+            client.zincrby(key, -millis, str(member))
     elif kind == "hash" and client.hexists(key, "x"):
         client.hincrby(key, "x", -millis)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from tests.contract.benches import Bench, MemoryBench, RedisBench
 from tests.support import Valkey, key_of, memory
 from trinitas_tasks.errors import Overloaded

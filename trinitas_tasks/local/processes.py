@@ -39,7 +39,7 @@ def valkey(binary: Path, conf: Path) -> Process:
 
 def chroma(folder: Path, *, host: str, port: int) -> Process:
     command = (console_script("chroma"), "run", "--host", host, "--path", str(folder), "--port", str(port))
-    return Process("chroma", command, order=20, up_seconds=2, environment={"ANONYMIZED_TELEMETRY": "False"})
+    return Process("chroma", command, order=20, up_seconds=1, environment={"ANONYMIZED_TELEMETRY": "False"})
 
 
 def worker(queue: str) -> Process:

@@ -11,11 +11,13 @@ from typing import Annotated, Any, Final
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from trinitas_tasks.errors import Transient
 from trinitas_tasks.interfaces.cli import output
 from trinitas_tasks.interfaces.cli.memory import Home, Persona, connected
 
 SHOWN_BAD: Final = 20
 LOOK_SECONDS: Final = 0.2
+INTERRUPTED: Final = 130
 # an import can wait: better a slow answer of a busy Redis than a broken-off import
 PATIENT: Final = {"redis_timeout_ms": 10_000}
 
@@ -44,7 +46,7 @@ def import_file(
     from trinitas_tasks.interfaces.importing import Import  # noqa: PLC0415 - `trinitas --help` stays fast
 
     started = time.monotonic()
-    with connected(home, PATIENT) as (client, settings), _bar() as bar:
+    with _resumable(), connected(home, PATIENT) as (client, settings), _bar() as bar:
         job = Import(client, file, persona=persona, state_folder=settings.home / "imports")
         checking = bar.add_task("checking", total=file.stat().st_size)
         checked = job.check(lambda size: bar.advance(checking, size))
@@ -65,6 +67,19 @@ def import_file(
     _show(report, skip_bad=skip_bad, as_json=as_json)
     if checked.bad and not skip_bad:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Tell whoever broke it off, or whose Redis did, how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        output.note("stopped: the same command again goes on where this one came to")
+        raise typer.Exit(INTERRUPTED) from None
+    except Transient:
+        output.note("what was imported so far is safe: the same command again goes on where this one came to")
+        raise
 
 
 def _wait_searchable(client: Any, persona: str, bar: Progress) -> None:

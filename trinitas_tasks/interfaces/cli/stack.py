@@ -63,6 +63,7 @@ def up(
         try:
             fresh = stack.up(options, watcher=progress, deadline_seconds=timeout)
         except Interrupted as interrupted:
+            progress.close()
             stack.kill()  # what a second signal left
             output.note("stopped before it was ready")
             raise typer.Exit(interrupted.exit_code) from None

@@ -96,14 +96,14 @@ class MemoryHotTier:
         kept = self._live(key)
         if kept is None:
             return None
-        if kept.body is None:
+        if (body := kept.body) is None:
             return Gone()
         if touch:
             kept = replace(kept, unflushed=kept.unflushed + 1, last=self._clock())
             self._kept[key] = kept
             self._dirty.add(key)
         count = kept.count + kept.unflushed
-        return Record(MemoryItem.from_json(kept.body, access_count=count, last_access=kept.last), kept.version)
+        return Record(MemoryItem.from_json(body, access_count=count, last_access=kept.last), kept.version)
 
     def forget(self, keys: Sequence[Key]) -> bool:
         """See HotTier."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, Final, cast
@@ -38,7 +38,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from trinitas_tasks.errors import DeadlineExceeded, Overloaded, SettingsError, Unavailable
+from trinitas_tasks.errors import DeadlineExceeded, InvalidMemory, Overloaded, SettingsError, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, Record
 from trinitas_tasks.settings import hide_password
 from trinitas_tasks.tiers.hot.interface import (
@@ -103,8 +103,11 @@ class RedisHotTier:
                 retry=Retry(NoBackoff(), 0),
                 health_check_interval=0,
             )
-        except ValueError as error:
-            raise SettingsError(f"REDIS_URL: {self._where}: {error}") from error
+        except ValueError:  # its text may hold a part of the password
+            raise SettingsError(
+                f"REDIS_URL: {self._where} is not redis://[USER:PASSWORD@]HOST[:PORT][/DB] "
+                "(also rediss:// and unix://; a password's special characters as %XX)"
+            ) from None
         self._redis = Redis(connection_pool=self._pool)
         self._ns = namespace
         self._dedup_ms = dedup_seconds * 1000
@@ -209,7 +212,7 @@ class RedisHotTier:
         """See HotTier."""
         prefix = f"{self._records}{persona}:"
         rows = self._run("pending", 1, self._name("pending", persona), limit, prefix)
-        return [Record(MemoryItem.from_json(_unpack(body)), int(version)) for body, version in rows]
+        return list(_readable(rows))
 
     def unarchived(self, key: Key) -> bool:
         """See HotTier."""
@@ -337,14 +340,24 @@ def _pack(body: bytes) -> bytes:
 
 def _unpack(packed: bytes) -> bytes:
     # JSON begins with a brace, zlib with 0x78
-    return packed if packed[:1] == b"{" else zlib.decompress(packed)
+    try:
+        return packed if packed[:1] == b"{" else zlib.decompress(packed)
+    except zlib.error as error:
+        raise InvalidMemory(f"unreadable record: {error}") from error
 
 
 def _unpacked_or_raw(packed: bytes) -> bytes:
     try:
         return _unpack(packed)
-    except zlib.error:
-        return packed  # unreadable: the ingest tells so
+    except InvalidMemory:
+        return packed  # the ingest tells so
+
+
+def _readable(rows: Sequence[tuple[bytes, bytes]]) -> Iterator[Record]:
+    for body, version in rows:
+        # the ingest puts an unreadable one to the dead letters: it must not spoil the others
+        with suppress(InvalidMemory):
+            yield Record(MemoryItem.from_json(_unpack(body)), int(version))
 
 
 def _read(found: Any) -> Record | Gone | None:
