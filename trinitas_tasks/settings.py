@@ -161,11 +161,11 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # load_settings asks the sources one by one, so that it can tell where each value came from
         return (init_settings,)
@@ -220,21 +220,24 @@ def _names() -> Iterator[tuple[str, str, str, FieldInfo]]:
         yield name, str(info.validation_alias), str(extra["yaml"]), info
 
 
-def load_settings(*, folder: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+def load_settings(
+    *, folder: Path | None = None, overrides: Mapping[str, Any] | None = None, stack: bool = True
+) -> Settings:
     """The settings in force for a process started in ``folder``.
 
-    ``overrides`` (field names, as from a command line) beat everything. Raises: SettingsError.
+    ``overrides`` (field names, as from a command line) beat everything. ``stack=False`` does not ask a running
+    embedded stack where its servers are. Raises: SettingsError.
     """
-    return load_with_origins(folder=folder, overrides=overrides)[0]
+    return load_with_origins(folder=folder, overrides=overrides, stack=stack)[0]
 
 
 def load_with_origins(
-    *, folder: Path | None = None, overrides: Mapping[str, Any] | None = None
+    *, folder: Path | None = None, overrides: Mapping[str, Any] | None = None, stack: bool = True
 ) -> tuple[Settings, dict[str, str]]:
     """The settings and, by field name, where each value came from. Raises: SettingsError."""
     folder = folder or Path.cwd()
     yaml_file, env_file = folder / YAML_FILE, folder / ENV_FILE
-    _no_unknown(dotenv_values(env_file) if env_file.is_file() else {}, str(env_file))
+    _no_unknown(_env_file(env_file), str(env_file))
     _no_unknown(os.environ, "environment")
     values: dict[str, Any] = {}
     origins: dict[str, str] = {name: "default" for name, *_ in _names()}
@@ -252,11 +255,11 @@ def load_with_origins(
         values |= source
         origins |= dict.fromkeys(source, origin)
     settings = _build(values, origins)
-    if settings.redis_configured:
+    if settings.redis_configured or not stack:
         return settings, origins
-    stack = _from_stack(settings.home)
-    origins |= dict.fromkeys(stack, f"embedded stack in {settings.home}")
-    return _build(values | stack, origins), origins
+    told = {name: value for name, value in _from_stack(settings.home).items() if name not in values}
+    origins |= dict.fromkeys(told, f"embedded stack in {settings.home}")
+    return _build(values | told, origins), origins
 
 
 def _by_field(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -288,14 +291,21 @@ def _no_unknown(names: Mapping[str, object], origin: str) -> None:
             raise SettingsError(f"unknown setting {given} in {origin}{_nearest(given, known)}")
 
 
+def _env_file(path: Path) -> Mapping[str, object]:
+    try:
+        return dotenv_values(path) if path.is_file() else {}
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} holds characters that are not text (UTF-8)") from None
+
+
 def _from_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.MarkedYAMLError as error:  # its text would quote the line, and with it a password
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise SettingsError(f"{path} is not YAML: {error.problem}{line}") from None
+        line = f": see line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SettingsError(f"{path} is not YAML{line}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise SettingsError(f"{path} is not YAML: it holds characters that are not text (UTF-8)") from None
     known = {place: name for name, _, place, _ in _names()}
@@ -322,7 +332,7 @@ def _from_stack(home: Path) -> dict[str, Any]:
     try:
         told = json.loads((home / STACK_FILE).read_text(encoding="utf-8"))
         return {name: told[name] for name in ("redis_url", "chromadb_host", "chromadb_port")}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"{home / STACK_FILE} cannot be read: {error}; run `trinitas down`") from None

@@ -51,7 +51,7 @@ def client(stack_settings: Settings, persona: str) -> Iterator[MemoryClient]:
 def trinitas(home: Path) -> Run:
     """Runs the command line against the stack, as a user would from another folder."""
 
-    def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         command = [TRINITAS, *arguments, "--home", home]
         environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
         return subprocess.run(

@@ -69,7 +69,7 @@ def test_a_broken_off_import_goes_on_where_it_stopped(
     number = 1200
     file = written(tmp_path / "m.jsonl", [{"content": f"memory {each}", "type": "working"} for each in range(number)])
     state = home / "imports"
-    command = [TRINITAS, "import", file, "--persona", persona, "--home", home]
+    command: list[str | Path] = [TRINITAS, "import", file, "--persona", persona, "--home", home]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=home) as process:
         wait_until(lambda: state.is_dir() and any(state.glob("*.json")), 60)
         os.kill(process.pid, how)
@@ -83,8 +83,6 @@ def test_a_broken_off_import_goes_on_where_it_stopped(
     assert 0 < report["imported"] < number
     stored = client.stats()
     assert stored.pending + sum((stored.by_type or {}).values()) >= number
-    for each in client.recall("memory 17", limit=5):
-        assert each.item.content.startswith("memory")
     for each in (0, 599, 1199):
         assert client.recall(f"memory {each}", limit=50)
 

@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,9 +127,7 @@ def test_no_persona_sees_what_another_remembers(client: MemoryClient, persona: s
         client.recall("treasure", persona="*")
 
 
-def test_a_synchronous_write_is_archived_when_it_returns(
-    stack_settings: Settings, persona: str
-) -> None:
+def test_a_synchronous_write_is_archived_when_it_returns(stack_settings: Settings, persona: str) -> None:
     settings = stack_settings.model_copy(update={"async_writes": False})
     with MemoryClient.connect(settings, persona=persona) as client:
         given = client.remember("archived before it returns")
@@ -139,12 +136,10 @@ def test_a_synchronous_write_is_archived_when_it_returns(
     archive.close()
 
 
-def test_a_killed_ingest_worker_loses_and_doubles_nothing(
-    client: MemoryClient, home: Path, stack_settings: Settings
-) -> None:
+def test_a_killed_ingest_worker_loses_and_doubles_nothing(client: MemoryClient, stack_settings: Settings) -> None:
     number = 600
-    memories = [{"content": f"Note {each}: the heron number {each} stands in field {each * 7}."} for each in range(number)]
-    ids = client.remember_many(memories)
+    texts = (f"Note {each}: the heron number {each} stands in field {each * 7}." for each in range(number))
+    ids = client.remember_many({"content": text} for text in texts)
     stack = Stack(stack_settings)
     for left in (500, 200):
         wait_until(lambda left=left: client.stats().pending <= left, 120)  # type: ignore[misc] # bound per round

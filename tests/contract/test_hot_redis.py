@@ -274,6 +274,9 @@ def test_a_full_server_refuses_writes_but_reads_archives_and_forgets(private: Va
     with pytest.raises(Unavailable):
         hot.write([Write(memory("replaced", id="0"))])
     assert hot.read("athena", ["0", str(written)], touch=True)[1] is None
+    hot.refill([(Record(memory(os.urandom(40_000).hex(), id="copy"), 1), 100)])
+    hot.cache_vector("v", b"vector", 100)
+    assert (hot.read("athena", ["copy"], touch=True), hot.cached_vector("v")) == ([None], None)
     hot.forget([Key("athena", "1")])
     assert isinstance(hot.read("athena", ["1"], touch=True)[0], Gone)
     while claimed := hot.claim(100, 30):

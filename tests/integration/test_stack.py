@@ -10,8 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import psutil
 import pytest
 import redis
 
+from tests.support import wait_until
 from trinitas_tasks.local.layout import Home
 from trinitas_tasks.local.marks import marked
 from trinitas_tasks.local.plan import Options
@@ -55,13 +55,6 @@ def background(*arguments: str, home: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, env=environment(), cwd=home.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-
-
-def wait_until(predicate: Callable[[], object], seconds: float = 60.0) -> None:
-    ends = time.monotonic() + seconds
-    while not predicate():
-        assert time.monotonic() < ends, f"not within {seconds} s"
-        time.sleep(0.1)
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> None:
@@ -216,7 +209,7 @@ def test_a_killed_process_comes_back(full: Path, name: str) -> None:
     before = pids(full)[name]
     assert before is not None
     os.kill(before, signal.SIGKILL)
-    wait_until(lambda: status(full).complete and pids(full)[name] != before)
+    wait_until(lambda: status(full).complete and pids(full)[name] != before, seconds=60)
     with valkey(full) as client:
         assert client.get("kept") == name
 
@@ -295,7 +288,7 @@ def test_a_signal_ends_up_in_the_foreground(home: Path, number: signal.Signals) 
 
 def test_a_signal_during_the_start_stops_what_was_started(home: Path) -> None:
     with background("up", home=home) as process:
-        wait_until(lambda: pids(home).get("search"))
+        wait_until(lambda: pids(home).get("search"), seconds=60)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 130, out

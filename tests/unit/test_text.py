@@ -41,13 +41,12 @@ def test_text_falls_into_words_and_cjk_bigrams(text: str, expected: list[str]) -
     assert terms(text) == expected
 
 
-@given(st.text())
-def test_a_term_is_a_term_of_itself(text: str) -> None:
-    for term in terms(text):
-        assert terms(term) == [term]
+@given(st.text(), st.text())
+def test_lines_are_read_one_by_one(one: str, two: str) -> None:
+    assert terms(f"{one}\n{two}") == terms(one) + terms(two)
 
 
-WRITTEN = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
+WRITTEN = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 
 
 @given(WRITTEN, WRITTEN)

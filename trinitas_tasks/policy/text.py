@@ -45,13 +45,12 @@ def index_terms(item: MemoryItem) -> list[str]:
     return found + [character for term in found if len(term) == 2 and _CJK_RUN.match(term) for character in term]
 
 
-STOP_WORDS = frozenset(
-    (
-        "a an and are as at be been but by can could did do does for from had has have he her him his how i if in is it "
-        "its me my of on or our she should so than that the their them then there they this to us was we were what when where "
-    "which who whom why will with would you your です ます した して いる ある から まで こと もの ため"
-    ).split(" ")
-)
+_STOP_WORDS = """
+a an and are as at be been but by can could did do does for from had has have he her him his how i if in is it its me my
+of on or our she should so than that the their them then there they this to us was we were what when where which who
+whom why will with would you your です ます した して いる ある から まで こと もの ため
+"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 
 def content_words(found: Iterable[str]) -> set[str]:

@@ -98,7 +98,9 @@ def _lists(query: Query, *, hot: HotTier, archive: Archive, vectors: VectorTier,
         lists.similarities = {each.id: round(each.similarity, 4) for each in near}
         lists.ranked["dense"] = [each.id for each in near]
     wanted = terms(query.text)
-    matches: list[Match] = lists.ask("archive", lambda: archive.search_text(query.persona, wanted, depth, types=query.types), [])
+    matches: list[Match] = lists.ask(
+        "archive", lambda: archive.search_text(query.persona, wanted, depth, types=query.types), []
+    )
     lists.ranked["fulltext"] = [match.id for match in matches]
     lists.ranked["pending"] = _matching(wanted, hot.pending(query.persona, PENDING))
     return lists

@@ -24,7 +24,7 @@ runtime = Runtime(settings)
 app = create_app(settings, runtime)
 
 
-@celeryd_after_setup.connect(weak=False)
+@celeryd_after_setup.connect(weak=False)  # type: ignore[untyped-decorator] # celery has no types
 def prepare(instance: Any, **_: object) -> None:
     """Before the worker takes tasks."""
     queues = set(instance.app.amqp.queues.consume_from)
@@ -35,7 +35,7 @@ def prepare(instance: Any, **_: object) -> None:
         logger.info("%s is loaded", runtime.embedder.name)
 
 
-@worker_shutdown.connect(weak=False)
+@worker_shutdown.connect(weak=False)  # type: ignore[untyped-decorator] # celery has no types
 def finish(**_: object) -> None:
     """Give connections back."""
     runtime.close()

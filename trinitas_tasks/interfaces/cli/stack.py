@@ -133,7 +133,7 @@ def logs(
 
 
 def _stack(home: Path | None) -> Stack:
-    settings = load_settings(overrides={"home": home} if home is not None else None)
+    settings = load_settings(overrides={"home": home} if home is not None else None, stack=False)
     try:
         # only here: psutil, supervisor and celery are slow to load, and not installed with a plain client
         from trinitas_tasks.local.stack import Stack  # noqa: PLC0415

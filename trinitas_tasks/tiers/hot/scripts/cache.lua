@@ -1,6 +1,5 @@
-#!lua
--- Keep what can be computed again: no durability.
+-- Keep what can be computed again: no durability; a server out of memory keeps none.
 -- KEYS: key
 -- ARGV: value, seconds
 redis.set_repl(redis.REPL_NONE)
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.pcall('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])

@@ -1,0 +1,141 @@
+"""All tiers as stubs under one simulated clock, and ways to disturb them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.support import key_of
+from trinitas_tasks.embedding.stub import HashEmbedder
+from trinitas_tasks.errors import Unavailable
+from trinitas_tasks.model import Key, MemoryItem, MemoryType, Query, Record, utc_now
+from trinitas_tasks.services import forget, ingest, recall
+from trinitas_tasks.services.answer import Answer, digest
+from trinitas_tasks.tiers.archive.memory import MemoryArchive
+from trinitas_tasks.tiers.hot.interface import Gone, Write
+from trinitas_tasks.tiers.hot.memory import MemoryHotTier
+from trinitas_tasks.tiers.vectors.memory import MemoryVectors
+
+LEASE_SECONDS = 30
+HOT_SECONDS = 1000
+CACHE_SECONDS = 100
+
+
+class World:
+    """The tiers; any of them may be replaced before or between calls."""
+
+    def __init__(self) -> None:
+        self.passed = timedelta()
+        self.hot: Any = MemoryHotTier(clock=self.now)
+        self.archive: Any = MemoryArchive()
+        self.vectors: Any = MemoryVectors()
+        self.embedder: Any = HashEmbedder()
+
+    def now(self) -> datetime:
+        return utc_now() + self.passed
+
+    def advance(self, seconds: int) -> None:
+        self.passed += timedelta(seconds=seconds)
+
+    def remember(self, *items: MemoryItem) -> None:
+        self.hot.write([Write(item) for item in items])
+
+    def ingest(self, *, limit: int = 100) -> ingest.IngestReport:
+        return ingest.ingest(
+            hot=self.hot,
+            archive=self.archive,
+            vectors=self.vectors,
+            embedder=self.embedder,
+            seconds_by_type=dict.fromkeys(MemoryType, HOT_SECONDS),
+            limit=limit,
+            lease_seconds=LEASE_SECONDS,
+            now=self.now(),
+        )
+
+    def index_missing(self, *, limit: int = 100) -> int:
+        return ingest.index_missing(
+            hot=self.hot, archive=self.archive, vectors=self.vectors, model=self.embedder.name, limit=limit
+        )
+
+    def bury(self, *, limit: int = 100) -> int:
+        return forget.bury(
+            hot=self.hot, archive=self.archive, vectors=self.vectors, limit=limit, lease_seconds=LEASE_SECONDS
+        )
+
+    def settle(self) -> None:
+        """What the workers do in time: leases run out, everything due is done."""
+        self.advance(LEASE_SECONDS + 1)
+        while self.bury():
+            pass
+        while self.ingest().claimed:
+            pass
+        while self.index_missing():
+            pass
+
+    def recall(self, text: str, *, persona: str = "athena", **fields: Any) -> Answer:
+        return recall.recall(
+            Query.build(text=text, persona=persona, **fields),
+            hot=self.hot,
+            archive=self.archive,
+            vectors=self.vectors,
+            embedder=self.embedder,
+            cache_seconds=CACHE_SECONDS,
+        )
+
+    def cached(self, text: str, *, persona: str = "athena") -> bool:
+        query = Query.build(text=text, persona=persona)
+        return self.hot.probe(persona, digest(query)).cached is not None
+
+    def found(self, text: str, **fields: Any) -> list[str]:
+        return [each.id for each in self.recall(text, **fields).found]
+
+    def archived(self, item: MemoryItem) -> MemoryItem | None:
+        record = self.archive.load(item.persona, [item.id])[0]
+        return record.item if isinstance(record, Record) else None
+
+    def standing(self, item: MemoryItem) -> Record | Gone | None:
+        found: Record | Gone | None = self.hot.read(item.persona, [item.id], touch=False)[0]
+        return found
+
+    def waits(self, item: MemoryItem) -> bool:
+        return bool(self.hot.unarchived(key_of(item)))
+
+    def forget(self, item: MemoryItem) -> None:
+        self.hot.forget([Key(item.persona, item.id)])
+
+
+class Disturbed:
+    """A tier with something happening once, before or after one of its methods."""
+
+    def __init__(self, tier: Any, method: str, *, after: bool, event: Callable[[], object]) -> None:
+        self._tier, self._method, self._after, self._event = tier, method, after, event
+        self.happened = False
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._tier, name)
+        if name != self._method or self.happened:
+            return attribute
+
+        def disturbed(*args: Any, **kwargs: Any) -> Any:
+            self.happened = True
+            if not self._after:
+                self._event()
+            answer = attribute(*args, **kwargs)
+            if self._after:
+                self._event()
+            return answer
+
+        return disturbed
+
+
+class Away:
+    """A tier of which some methods cannot be reached."""
+
+    def __init__(self, tier: Any, *methods: str) -> None:
+        self._tier, self._methods = tier, methods
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._methods:
+            raise Unavailable(f"{name}: nobody there")
+        return getattr(self._tier, name)
