@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Protocol
 
+import pytest
 from redis import Redis
 
 from tests.support import Valkey
-from trinitas_tasks.model import utc_now
-from trinitas_tasks.tiers.hot.interface import HotTier
+from trinitas_tasks.model import MemoryItem, Record, utc_now
+from trinitas_tasks.tiers.hot.interface import Claimed, Finished, Gone, HotTier, Write, Written
 from trinitas_tasks.tiers.hot.memory import MemoryHotTier
 from trinitas_tasks.tiers.hot.redis import RedisHotTier
 
@@ -89,3 +91,34 @@ def _age(client: Redis, key: str, millis: int) -> None:
             client.zincrby(key, -millis, str(member))
     elif kind == "hash" and client.hexists(key, "x"):
         client.hincrby(key, "x", -millis)
+
+
+def benches(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """What a fixture with the parameters "memory" and "redis" yields."""
+    made: Bench = MemoryBench()
+    if request.param == "redis":
+        made = RedisBench(request.getfixturevalue("valkey"), request.getfixturevalue("namespace"))
+    yield made
+    made.close()
+
+
+def put(hot: HotTier, *items: MemoryItem, said: str | None = None) -> Written:
+    return hot.write([Write(item, said) for item in items])
+
+
+def get(hot: HotTier, item: MemoryItem) -> Record | Gone | None:
+    return hot.read(item.persona, [item.id], touch=False)[0]
+
+
+def standing(hot: HotTier, item: MemoryItem) -> Record:
+    record = get(hot, item)
+    assert isinstance(record, Record)
+    return record
+
+
+def finished(claimed: Claimed, seconds: int = 100) -> Finished:
+    return Finished(claimed.key, claimed.version, seconds)
+
+
+def archive_all(hot: HotTier, seconds: int = 100) -> None:
+    assert all(hot.finish([finished(each, seconds) for each in hot.claim(1000, 30)]))

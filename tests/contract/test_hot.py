@@ -1,4 +1,4 @@
-"""What every hot tier promises about records, the outbox and the graves."""
+"""What every hot tier promises about records and the outbox."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.benches import Bench, MemoryBench, RedisBench
-from tests.support import Valkey, key_of, memory
+from tests.contract.benches import Bench, archive_all, benches, finished, get, put, standing
+from tests.support import key_of, memory
 from trinitas_tasks.errors import Overloaded
-from trinitas_tasks.model import Key, MemoryItem, Record
-from trinitas_tasks.tiers.hot.interface import Claimed, Finished, Gone, HotTier, Write, Written
+from trinitas_tasks.model import Key, Record
+from trinitas_tasks.tiers.hot.interface import Finished, HotTier, Written
 
 HARD_CONTENTS = [
     pytest.param("plain", id="ascii"),
@@ -27,39 +27,12 @@ HARD_CONTENTS = [
 
 @pytest.fixture(params=["memory", "redis"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    made: Bench = MemoryBench()
-    if request.param == "redis":
-        server: Valkey = request.getfixturevalue("valkey")
-        made = RedisBench(server, request.getfixturevalue("namespace"))
-    yield made
-    made.close()
+    yield from benches(request)
 
 
 @pytest.fixture
 def hot(bench: Bench) -> HotTier:
     return bench.tier()
-
-
-def put(hot: HotTier, *items: MemoryItem, said: str | None = None) -> Written:
-    return hot.write([Write(item, said) for item in items])
-
-
-def get(hot: HotTier, item: MemoryItem) -> Record | Gone | None:
-    return hot.read(item.persona, [item.id], touch=False)[0]
-
-
-def standing(hot: HotTier, item: MemoryItem) -> Record:
-    record = get(hot, item)
-    assert isinstance(record, Record)
-    return record
-
-
-def finished(claimed: Claimed, seconds: int = 100) -> Finished:
-    return Finished(claimed.key, claimed.version, seconds)
-
-
-def archive_all(hot: HotTier, seconds: int = 100) -> None:
-    assert all(hot.finish([finished(each, seconds) for each in hot.claim(1000, 30)]))
 
 
 @pytest.mark.parametrize("content", HARD_CONTENTS)
@@ -208,89 +181,6 @@ def test_finishing_twice_or_something_unknown_harms_nobody(hot: HotTier) -> None
     assert hot.finish([nobody, finished(claimed), finished(claimed)]) == [False, True, True]
     assert standing(hot, item).item == item
     assert hot.read("athena", ["nobody"], touch=False) == [None]
-
-
-def test_a_forgotten_memory_is_gone_at_once_and_never_archived(hot: HotTier) -> None:
-    item = memory()
-    put(hot, item)
-    claimed = hot.claim(10, 0)
-    hot.forget([key_of(item)])
-    assert isinstance(get(hot, item), Gone)
-    assert hot.finish([finished(claimed[0])]) == [False]
-    assert isinstance(get(hot, item), Gone)
-    assert (hot.claim(10, 30), hot.pending("athena", 10), hot.unarchived(key_of(item))) == ([], [], False)
-
-
-def test_a_grave_is_leased_until_it_is_buried(hot: HotTier, bench: Bench) -> None:
-    item = memory()
-    put(hot, item)
-    before = standing(hot, item).version
-    hot.forget([key_of(item), Key("athena", "never-there")])
-    graves = hot.claim_graves(10, 30)
-    assert {each.key.id for each in graves} == {"m1", "never-there"}
-    assert all(each.version > before for each in graves if each.key.id == "m1")
-    assert hot.claim_graves(10, 30) == []
-    bench.advance(31)
-    assert hot.due()
-    assert set(hot.claim_graves(10, 30)) == set(graves)
-    hot.bury(graves)
-    bench.advance(31)
-    assert not hot.due()
-    assert isinstance(get(hot, item), Gone)
-
-
-def test_a_late_copy_does_not_bring_a_forgotten_memory_back(hot: HotTier, bench: Bench) -> None:
-    item = memory()
-    put(hot, item)
-    late = standing(hot, item)
-    hot.forget([key_of(item)])
-    hot.refill([(late, 100)])
-    assert isinstance(get(hot, item), Gone)
-    hot.bury(hot.claim_graves(10, 30))
-    bench.advance(1000)
-    hot.refill([(late, 100)])
-    assert isinstance(get(hot, item), Gone)
-
-
-def test_a_forgotten_id_can_be_used_again(hot: HotTier) -> None:
-    old, new = memory("old"), memory("new")
-    put(hot, old)
-    hot.forget([key_of(old)])
-    late = hot.claim_graves(10, 0)
-    assert put(hot, new).fresh == 1
-    assert standing(hot, new).version > late[0].version
-    assert hot.claim_graves(10, 30) == []
-    hot.bury(late)
-    assert standing(hot, new).item.content == "new"
-    assert [each.body for each in hot.claim(10, 30)] == [new.to_json()]
-
-
-def test_the_very_same_memory_can_be_remembered_again_after_it_was_forgotten(hot: HotTier) -> None:
-    item = memory()
-    put(hot, item, said="d")
-    hot.forget([key_of(item)])
-    hot.bury(hot.claim_graves(10, 30))
-    assert put(hot, item, said="d").fresh == 1
-    assert standing(hot, item).item == item
-
-
-def test_a_copy_never_replaces_what_stands(hot: HotTier, bench: Bench) -> None:
-    item = memory("standing")
-    put(hot, item)
-    hot.refill([(Record(memory("copy"), 1), 100)])
-    assert standing(hot, item).item.content == "standing"
-    bench.advance(1000)
-    assert standing(hot, item).item.content == "standing"
-    assert hot.unarchived(key_of(item))
-
-
-def test_a_copy_is_kept_for_its_time_and_not_archived_again(hot: HotTier, bench: Bench) -> None:
-    copy = memory(access_count=7)
-    hot.refill([(Record(copy, 42), 100)])
-    assert standing(hot, copy) == Record(copy, 42)
-    assert (hot.claim(10, 30), hot.pending("athena", 10), hot.unarchived(key_of(copy))) == ([], [], False)
-    bench.advance(101)
-    assert get(hot, copy) is None
 
 
 def test_a_full_outbox_refuses_and_keeps_nothing_of_what_it_refused(bench: Bench) -> None:

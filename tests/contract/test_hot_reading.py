@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.contract.benches import Bench, MemoryBench, RedisBench
+from tests.contract.benches import Bench, archive_all, benches, put
 from tests.support import key_of, memory
 from trinitas_tasks.model import Key, MemoryItem, Record
-from trinitas_tasks.tiers.hot.interface import Access, Finished, Gone, HotTier, Write
+from trinitas_tasks.tiers.hot.interface import Access, Finished, Gone, HotTier
 
 A_B = memory("of a-b", persona="a-b", id="c")
 NEIGHBOURS = [
@@ -25,24 +25,12 @@ NEIGHBOURS = [
 
 @pytest.fixture(params=["memory", "redis"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    made: Bench = MemoryBench()
-    if request.param == "redis":
-        made = RedisBench(request.getfixturevalue("valkey"), request.getfixturevalue("namespace"))
-    yield made
-    made.close()
+    yield from benches(request)
 
 
 @pytest.fixture
 def hot(bench: Bench) -> HotTier:
     return bench.tier()
-
-
-def put(hot: HotTier, *items: MemoryItem) -> bool:
-    return hot.write([Write(item) for item in items]).nudge
-
-
-def archive_all(hot: HotTier, seconds: int = 100) -> None:
-    hot.finish([Finished(each.key, each.version, seconds) for each in hot.claim(1000, 30)])
 
 
 def read(hot: HotTier, item: MemoryItem, *, touch: bool = False) -> MemoryItem | None:
@@ -225,16 +213,16 @@ def test_something_is_due_only_while_it_waits(hot: HotTier) -> None:
 
 
 def test_a_burst_of_writes_nudges_once_until_somebody_claims(hot: HotTier, bench: Bench) -> None:
-    assert put(hot, memory(id="1"))
-    assert not put(hot, memory(id="2"))
+    assert put(hot, memory(id="1")).nudge
+    assert not put(hot, memory(id="2")).nudge
     assert not hot.forget([Key("athena", "1")])
     hot.claim(10, 30)
-    assert put(hot, memory(id="3"), memory(id="4"))
-    assert not put(hot, memory(id="5"))
+    assert put(hot, memory(id="3"), memory(id="4")).nudge
+    assert not put(hot, memory(id="5")).nudge
     bench.advance(2)
     assert hot.forget([Key("athena", "5")])
     bench.advance(2)
-    assert not put(hot, memory(id="4"))
+    assert not put(hot, memory(id="4")).nudge
 
 
 def test_a_tier_that_answers_says_so(hot: HotTier) -> None:

@@ -126,7 +126,7 @@ def test_a_memory_forgotten_and_buried_at_any_step_is_never_found(
     disturb(world, part, method, after, forget_and_bury)
     world.ingest()
     world.settle()
-    assert world.archived(ITEMS[0]) is None
+    assert_settled(world, ITEMS[1:])
     assert "m0" not in world.found("Note number 0")
     world.advance(100_000)
     assert "m0" not in world.found("Note number 0 again")
@@ -179,6 +179,24 @@ def test_without_the_vector_tier_memories_are_archived_and_indexed_later(world: 
     assert [world.index_missing(limit=4) for _ in range(3)] == [4, 2, 0]
     assert world.hot.probe("athena", "q").generation > before
     assert_settled(world, ITEMS)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("method", ["unindexed", "mark_indexed"])
+def test_a_memory_forgotten_while_it_is_indexed_later_leaves_no_vector(world: World, method: str, after: bool) -> None:
+    vectors = world.vectors
+    world.remember(*ITEMS)
+    world.vectors = Away(vectors, "upsert")
+    world.ingest()
+    world.vectors = vectors
+
+    def forget_and_bury() -> None:
+        world.forget(ITEMS[0])
+        world.bury()
+
+    disturb(world, "archive", method, after, forget_and_bury)
+    world.index_missing()
+    assert_settled(world, ITEMS[1:])
 
 
 def test_without_the_archive_everything_stays_where_it_is(world: World) -> None:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
-import numpy as np
-
 from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.errors import InvalidMemory, ModelError, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record
@@ -99,7 +97,9 @@ def index_missing(*, hot: HotTier, archive: Archive, vectors: VectorTier, model:
     missing = archive.unindexed(model, limit)
     for persona, group in groupby(sorted(missing, key=lambda each: each.key), key=lambda each: each.key.persona):
         mine = list(group)
-        vectors.upsert(persona, [each.key.id for each in mine], np.stack([each.vector for each in mine]))
+        ids = [each.key.id for each in mine]
+        vectors.upsert(persona, ids, [each.vector for each in mine])
+        _take_back(persona, ids, vectors, archive)
         archive.mark_indexed([(each.key, each.version) for each in mine])
         hot.changed([persona])
     return len(missing)
@@ -151,16 +151,25 @@ def _index(rows: Sequence[Row], vectors: VectorTier, archive: Archive) -> tuple[
     ordered = sorted(rows, key=lambda row: row.record.item.persona)
     for persona, group in groupby(ordered, key=lambda row: row.record.item.persona):
         mine = list(group)
+        ids = [row.record.item.id for row in mine]
         try:
-            vectors.upsert(persona, [row.record.item.id for row in mine], np.stack([row.vector for row in mine]))
+            vectors.upsert(persona, ids, [row.vector for row in mine])
         except Unavailable as error:  # archived all the same: index_missing comes back to it
             logger.warning("%d memories of %s are not indexed yet: %s", len(mine), persona, error)
             degraded[f"chroma: {error}"] = None
         else:
+            _take_back(persona, ids, vectors, archive)
             indexed += ((Key(persona, row.record.item.id), row.record.version) for row in mine)
     if indexed:
         archive.mark_indexed(indexed)
     return len(indexed), tuple(degraded)
+
+
+def _take_back(persona: str, ids: Sequence[str], vectors: VectorTier, archive: Archive) -> None:
+    """Take out again what was forgotten meanwhile: its burial may have come before its vector."""
+    gone = [each for each, kind in zip(ids, archive.types_of(persona, ids), strict=True) if kind is None]
+    if gone:
+        vectors.delete(persona, gone)
 
 
 def _finished(record: Record, seconds: int) -> Finished:

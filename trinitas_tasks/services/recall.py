@@ -6,10 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.errors import TrinitasError, Unavailable
@@ -20,6 +17,10 @@ from trinitas_tasks.services.answer import Answer, Found, digest
 from trinitas_tasks.tiers.archive.interface import Archive, Match
 from trinitas_tasks.tiers.hot.interface import Gone, HotTier
 from trinitas_tasks.tiers.vectors.interface import Near, VectorTier
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -47,10 +48,15 @@ class _Lists:
             answer = question()
         except TrinitasError as error:
             logger.warning("recall without %s: %s", tier, error)
-            self.degraded.append(f"{tier}: {error}")
+            _note(self.degraded, f"{tier}: {error}")
             return otherwise
-        self.answered.append(tier)
+        _note(self.answered, tier)
         return answer
+
+
+def _note(noted: list[str], what: str) -> None:
+    if what not in noted:
+        noted.append(what)
 
 
 def recall(
@@ -72,7 +78,7 @@ def recall(
     if not {"chroma", "archive"} & set(lists.answered):
         raise Unavailable("no tier could search: " + "; ".join(lists.degraded))
     fused = fusion.fuse(lists.ranked, fusion.weights(query.text))
-    tiers = _present(query, [each for each, _ in fused], hot, archive, cache_seconds)
+    tiers = _present(query, [each for each, _ in fused], lists, hot, archive, cache_seconds)
     ranks = {name: {each: rank for rank, each in enumerate(ids, 1)} for name, ids in lists.ranked.items()}
     found = tuple(
         Found(each, round(score, 6), _why(each, ranks, lists.similarities), tiers[each])
@@ -87,6 +93,8 @@ def recall(
 
 def _lists(query: Query, *, hot: HotTier, archive: Archive, vectors: VectorTier, embedder: Embedder) -> _Lists:
     lists = _Lists()
+    # read before the tiers below are asked: what is archived meanwhile must be in one of the lists
+    pending = hot.pending(query.persona, PENDING)
     # a type is looked at only after the ranking: look further down for it
     depth = max(CANDIDATES, 2 * query.limit) * (4 if query.types else 1)
     if query.text.strip():
@@ -102,13 +110,15 @@ def _lists(query: Query, *, hot: HotTier, archive: Archive, vectors: VectorTier,
         "archive", lambda: archive.search_text(query.persona, wanted, depth, types=query.types), []
     )
     lists.ranked["fulltext"] = [match.id for match in matches]
-    lists.ranked["pending"] = _matching(wanted, hot.pending(query.persona, PENDING))
+    lists.ranked["pending"] = _matching(wanted, pending)
     return lists
 
 
 def _vector(text: str, hot: HotTier, embedder: Embedder) -> NDArray[np.float32]:
     name = hashlib.blake2b(f"{embedder.name}\0{text}".encode(), digest_size=16).hexdigest()
     if (cached := hot.cached_vector(name)) is not None:
+        import numpy as np  # noqa: PLC0415 - beat and lifecycle workers run without it
+
         return np.frombuffer(cached, np.float32)
     vector: NDArray[np.float32] = embedder.encode([text])[0]
     hot.cache_vector(name, vector.tobytes(), VECTOR_SECONDS)
@@ -125,6 +135,7 @@ def _matching(wanted: Sequence[str], pending: Sequence[Record]) -> list[str]:
 def _present(
     query: Query,
     ids: Sequence[str],
+    lists: _Lists,
     hot: HotTier,
     archive: Archive,
     cache_seconds: int,
@@ -132,14 +143,13 @@ def _present(
     """The first ``limit`` ids that exist, are the persona's and of the types asked for, with the tier that had each;
     all of them are in the hot tier afterwards."""
     tiers: dict[str, str] = {}
-    step = max(query.limit, 20)
-    for start in range(0, len(ids), step):
+    for start in range(0, len(ids), query.limit):
         if len(tiers) >= query.limit:
             break
-        some = ids[start : start + step]
+        some = ids[start : start + query.limit]
         standing = hot.read(query.persona, some, touch=False)
         missing = [each for each, record in zip(some, standing, strict=True) if record is None]
-        loaded = dict(zip(missing, archive.load(query.persona, missing), strict=True)) if missing else {}
+        loaded = _loaded(query.persona, missing, lists, archive) if missing else {}
         refills = []
         for each, record in zip(some, standing, strict=True):
             known = record if record is not None else loaded.get(each)
@@ -152,6 +162,11 @@ def _present(
                 refills.append((known, cache_seconds))
         hot.refill(refills)
     return tiers
+
+
+def _loaded(persona: str, ids: list[str], lists: _Lists, archive: Archive) -> dict[str, Record | None]:
+    nothing: list[Record | None] = [None] * len(ids)
+    return dict(zip(ids, lists.ask("archive", lambda: archive.load(persona, ids), nothing), strict=True))
 
 
 def _why(each: str, ranks: Mapping[str, Mapping[str, int]], similarities: Mapping[str, float]) -> dict[str, Any]:

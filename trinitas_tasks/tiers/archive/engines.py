@@ -77,7 +77,6 @@ class Engines:
         self._opened: dict[str, Engine] = {}
         self._lock = threading.Lock()
         self.is_sqlite: Final = self._url.get_backend_name() == "sqlite"
-        self.dialect: Final = self._url.get_backend_name()
         self.where: Final = (
             str(Path(self._url.database or "").absolute()) if self.is_sqlite else self._url.render_as_string()
         )

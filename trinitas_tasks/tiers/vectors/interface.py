@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Vectors = NDArray[np.float32] | Sequence[NDArray[np.float32]]
+
 
 class Near(NamedTuple):
     """A memory's id and its cosine similarity to the query, -1 to 1."""
@@ -20,8 +22,8 @@ class Near(NamedTuple):
 class VectorTier(Protocol):
     """One space of vectors a persona; personas never mix. Errors: Unavailable, DeadlineExceeded."""
 
-    def upsert(self, persona: str, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Keep the vectors (float32, (len(ids), dim)) under their ids, durably; a known id is overwritten."""
+    def upsert(self, persona: str, ids: Sequence[str], vectors: Vectors) -> None:
+        """Keep the vectors (float32, (dim,) each) under their ids, durably; a known id is overwritten."""
 
     def query(self, persona: str, vector: NDArray[np.float32], limit: int) -> list[Near]:
         """The ids nearest to the vector (float32, (dim,)), most similar first; empty for an unknown persona."""

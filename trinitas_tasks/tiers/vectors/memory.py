@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trinitas_tasks.tiers.vectors.interface import Near
+
+if TYPE_CHECKING:
+    from trinitas_tasks.tiers.vectors.interface import Vectors
 
 
 class MemoryVectors:
@@ -18,7 +22,7 @@ class MemoryVectors:
         self._lock = threading.Lock()
         self._spaces: dict[str, dict[str, NDArray[np.float32]]] = {}
 
-    def upsert(self, persona: str, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
+    def upsert(self, persona: str, ids: Sequence[str], vectors: Vectors) -> None:
         """See VectorTier."""
         units = _units(np.asarray(vectors, dtype=np.float32))
         with self._lock:

@@ -1,0 +1,171 @@
+"""What the Redis hot tier says and keeps when its server fails."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.benches import RedisBench
+from tests.support import Valkey, free_port, key_of, memory
+from trinitas_tasks.errors import DeadlineExceeded, SettingsError, Unavailable
+from trinitas_tasks.model import Key, Record
+from trinitas_tasks.tiers.hot.interface import Finished, Gone, HotTier, Write
+from trinitas_tasks.tiers.hot.redis import RedisHotTier
+
+KEY = Key("athena", "m1")
+CALLS: dict[str, Callable[[HotTier], object]] = {
+    "write": lambda hot: hot.write([Write(memory())]),
+    "write many": lambda hot: hot.write([Write(memory()), Write(memory(id="m2"))]),
+    "read": lambda hot: hot.read("athena", ["m1"], touch=True),
+    "forget": lambda hot: hot.forget([KEY]),
+    "forget many": lambda hot: hot.forget([KEY, KEY]),
+    "claim": lambda hot: hot.claim(1, 1),
+    "claim_graves": lambda hot: hot.claim_graves(1, 1),
+    "finish": lambda hot: hot.finish([Finished(KEY, 1, 1)]),
+    "bury": lambda hot: hot.bury(hot.claim_graves(1, 1)),
+    "due": lambda hot: hot.due(),
+    "refill": lambda hot: hot.refill([(Record(memory(), 1), 1)]),
+    "pending": lambda hot: hot.pending("athena", 1),
+    "unarchived": lambda hot: hot.unarchived(KEY),
+    "probe": lambda hot: hot.probe("athena", "q"),
+    "cache_answer": lambda hot: hot.cache_answer("athena", 0, "q", b"", 1),
+    "cached_vector": lambda hot: hot.cached_vector("v"),
+    "cache_vector": lambda hot: hot.cache_vector("v", b"", 1),
+    "changed": lambda hot: hot.changed(["athena"]),
+    "take_accesses": lambda hot: hot.take_accesses(1),
+    "stats": lambda hot: hot.stats("athena"),
+    "ping": lambda hot: hot.ping(),
+}
+
+
+@pytest.fixture
+def bench(valkey: Valkey, namespace: str) -> Iterator[RedisBench]:
+    made = RedisBench(valkey, namespace)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hot(bench: RedisBench) -> HotTier:
+    return bench.tier()
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Iterator[Valkey]:
+    """A server that a test may fill and kill."""
+    server = Valkey(tmp_path, ("--maxmemory", "16mb"))
+    server.start()
+    yield server
+    server.stop()
+
+
+def tier_at(url: str, *, timeout_seconds: float = 5.0) -> RedisHotTier:
+    return RedisHotTier(url, namespace="n", pool_size=5, timeout_seconds=timeout_seconds)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_every_call_survives_a_server_that_forgot_the_scripts(
+    bench: RedisBench, hot: HotTier, call: Callable[[HotTier], object]
+) -> None:
+    bench.client.script_flush()
+    call(hot)
+    bench.client.script_flush()
+    call(hot)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_nothing_listening_is_unavailable(call: Callable[[HotTier], object]) -> None:
+    hot = tier_at(f"redis://127.0.0.1:{free_port()}/0")
+    with pytest.raises(Unavailable, match="is it running"):
+        call(hot)
+    hot.close()
+
+
+def test_a_refused_password_says_what_to_check_and_shows_no_password(valkey: Valkey) -> None:
+    hot = tier_at(f"redis://:guessed@127.0.0.1:{valkey.port}/0")
+    with pytest.raises(Unavailable, match="REDIS_PASSWORD") as caught:
+        hot.ping()
+    assert "guessed" not in str(caught.value)
+    hot.close()
+
+
+def test_a_server_that_never_answers_is_given_up(namespace: str) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        hot = RedisHotTier(
+            f"redis://127.0.0.1:{silent.getsockname()[1]}/0", namespace=namespace, pool_size=5, timeout_seconds=0.05
+        )
+        with pytest.raises(DeadlineExceeded):
+            hot.write([Write(memory())])
+        hot.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://:hidden@h", "redis://:hidden@h:port", "redis://:hid#den@h:6379", "redis://h/0?password=hidden&db=x"]
+)
+def test_a_url_that_is_none_is_a_setting_to_correct(url: str) -> None:
+    with pytest.raises(SettingsError, match="REDIS_URL") as caught:
+        tier_at(url)
+    assert "hid" not in str(caught.value)
+
+
+def fill(hot: HotTier) -> int:
+    for number in range(10_000):
+        try:
+            hot.write([Write(memory(os.urandom(40000).hex(), id=str(number)), str(number))])
+        except Unavailable as error:
+            assert "out of memory" in str(error)  # noqa: PT017 - raises() cannot count
+            return number
+    raise AssertionError("the server took more than it has")
+
+
+def test_a_full_server_refuses_writes_but_reads_archives_and_forgets(private: Valkey) -> None:
+    hot = tier_at(private.url)
+    written = fill(hot)
+    assert written > 10
+    assert hot.stats("athena").outbox == written
+    refused = Write(memory(os.urandom(40000).hex(), id=str(written)), str(written))
+    with pytest.raises(Unavailable):
+        hot.write([refused])
+    with pytest.raises(Unavailable):
+        hot.write([Write(memory("replaced", id="0"))])
+    assert hot.read("athena", ["0", str(written)], touch=True)[1] is None
+    hot.refill([(Record(memory(os.urandom(40_000).hex(), id="copy"), 1), 100)])
+    hot.cache_vector("v", b"vector", 100)
+    assert (hot.read("athena", ["copy"], touch=True), hot.cached_vector("v")) == ([None], None)
+    hot.forget([Key("athena", "1")])
+    assert isinstance(hot.read("athena", ["1"], touch=True)[0], Gone)
+    while claimed := hot.claim(100, 30):
+        assert all(hot.finish([Finished(each.key, each.version, 1000) for each in claimed]))
+    hot.bury(hot.claim_graves(10, 30))
+    # copies may be evicted now, so there is room again
+    assert hot.write([refused]).fresh == 1
+    hot.close()
+
+
+def test_every_acknowledged_change_survives_a_killed_server(private: Valkey) -> None:
+    hot = tier_at(private.url)
+    items = [memory(number, id=str(number)) for number in range(60)]
+    hot.write([Write(each) for each in items])
+    archived = hot.claim(20, 30)
+    hot.finish([Finished(each.key, each.version, 1000) for each in archived])
+    forgotten = [key_of(each) for each in items if key_of(each) not in {done.key for done in archived}][:10]
+    hot.forget(forgotten)
+    hot.read("athena", [each.id for each in items], touch=True)
+    private.kill()
+    with pytest.raises(Unavailable):
+        hot.ping()
+    private.start()
+    for item in items:
+        found = hot.read("athena", [item.id], touch=False)[0]
+        gone = isinstance(found, Gone)
+        assert gone == (key_of(item) in forgotten)
+        assert gone or (isinstance(found, Record) and found.item == item)
+    assert len(hot.claim(100, 30)) == 30
+    assert {each.key for each in hot.claim_graves(100, 30)} == set(forgotten)
+    hot.close()
