@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from trinitas_tasks import MemoryClient, load_settings
 
@@ -32,16 +33,7 @@ def main() -> int:
         console.print("\n[bold]Importing the sample[/]: four months of a small team, in English and Japanese")
         run("import", str(SAMPLE / "memories.jsonl"), "--persona", PERSONA, "--wait", "--home", str(home))
         ask_questions(home)
-        console.print("[bold]Try next[/]")
-        if not keep:
-            console.print("  scripts/demo --keep       the same, and leave it running")
-        console.print(
-            f"  .venv/bin/trinitas recall 'who likes coffee?' --persona {PERSONA} --home {home}" if keep else ""
-        )
-        console.print(
-            f"  .venv/bin/trinitas status --home {home}\n  .venv/bin/trinitas down --home {home}" if keep else ""
-        )
-        console.print("  .venv/bin/trinitas --help     README.md has twelve lines of Python\n")
+        say_what_next(home, keep)
     except subprocess.CalledProcessError as error:
         return error.returncode
     except KeyboardInterrupt:
@@ -52,6 +44,17 @@ def main() -> int:
             subprocess.run([TRINITAS, "down", "--home", str(home)], check=False)
             shutil.rmtree(home, ignore_errors=True)
     return 0
+
+
+def say_what_next(home: Path, keep: bool) -> None:
+    at = f"--home {home}"
+    steps = [
+        f".venv/bin/trinitas recall 'who likes coffee?' --persona {PERSONA} {at}" if keep else "scripts/demo --keep",
+        f".venv/bin/trinitas status {at}" if keep else ".venv/bin/trinitas up --detach",
+        f".venv/bin/trinitas down {at}" if keep else ".venv/bin/trinitas --help",
+        "the twelve lines of Python in README.md",
+    ]
+    console.print("\n  ".join(("[bold]Try next[/]", *steps, "")))
 
 
 def run(*arguments: str) -> None:
@@ -74,11 +77,11 @@ def ask_questions(home: Path) -> None:
             console.print(f"[bold]{question['text']}[/]")
             for hit in found:
                 mark = "[green]●[/]" if hit.item.id in question["evidence"] else "○"
-                console.print(f"  {mark} {hit.score:.4f}", end=" ")
-                console.print(" ".join(str(hit.item.content).split()), markup=False, end=" ")
-                console.print(f"[dim]({explained(hit.why, hit.tier)})[/]")
-            console.print(f"  [dim]searched: {', '.join(found.answered)}[/]\n")
-    console.print("● the memory that the question was written for; ranks are those in each list\n")
+                text = escape(" ".join(str(hit.item.content).split()))
+                console.print(f"  {mark} {hit.score:.4f}  {text}", no_wrap=True, overflow="ellipsis")
+                console.print(f"             [dim]{explained(hit.why, hit.tier)}[/]")
+            console.print()
+    console.print("● the memory that the question was written for; #1 is the first of that list\n")
 
 
 def explained(why: object, tier: str) -> str:
