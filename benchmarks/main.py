@@ -15,13 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import redis
 from rich.console import Console
 from rich.table import Table
 from sentence_transformers import SentenceTransformer
 
 from benchmarks.conversations import questions, turns
-from benchmarks.measure import Latency, latencies
+from benchmarks.measure import Latency, latencies, summed
 from trinitas_tasks import MemoryClient, load_settings
 from trinitas_tasks.embedding.sentence_transformer import ENCODE_BATCH, SentenceTransformerEmbedder
 from trinitas_tasks.local.stack import Stack
@@ -55,6 +56,8 @@ def main() -> int:
             settle(client)
             rows.append(ingest_row(client, texts, raw_rate))
             rows += recall_rows(client, questions(given.data))
+            rows.append(busy_row(client, texts[: len(texts) // 3], questions(given.data)))
+            rows.append(memory_row(stack))
     finally:
         stack.down()
         shutil.rmtree(home, ignore_errors=True)
@@ -132,6 +135,24 @@ def recall_rows(client: MemoryClient, asked: list[str]) -> list[tuple[str, str, 
         ("recall(), new question", shown(fresh), "", "p50 ≤ 25 ms, p99 < 50 ms"),
         ("recall(), cached", shown(again), "", ""),
     ]
+
+
+def busy_row(client: MemoryClient, texts: list[dict[str, Any]], asked: list[str]) -> tuple[str, str, str, str]:
+    """Questions while the ingest worker has its hands full."""
+    client.remember_many([{**each, "id": f"{each['id']}/busy"} for each in texts], persona="busy")
+    times: list[float] = []
+    while client.stats(persona="busy").pending:
+        started = time.perf_counter()
+        client.recall(f"{asked[len(times) % len(asked)]} {len(times)}")
+        times.append((time.perf_counter() - started) * 1000)
+    return "recall(), during full ingest", shown(summed(times)), "", ""
+
+
+def memory_row(stack: Stack) -> tuple[str, str, str, str]:
+    """What the processes of the stack hold in memory, in MB."""
+    sizes = {each.name: psutil.Process(each.pid).memory_info().rss for each in stack.status().processes if each.pid}
+    each = ", ".join(f"{name} {size >> 20}" for name, size in sizes.items())
+    return "resident memory, MB", str(sum(sizes.values()) >> 20), each, ""
 
 
 def compared(name: str, ours: Latency, raw: Latency, target: str) -> tuple[str, str, str, str]:

@@ -26,10 +26,11 @@ def latencies(calls: int, *ways: Callable[[int], object], warm_up: int = 20) -> 
             started = time.perf_counter()
             way(number)
             times.append((time.perf_counter() - started) * 1000)
-    return [_latency(times[warm_up:]) for times in taken]
+    return [summed(times[warm_up:]) for times in taken]
 
 
-def _latency(times: list[float]) -> Latency:
+def summed(times: list[float]) -> Latency:
+    """The percentiles of times in milliseconds."""
     ordered = sorted(times)
     return Latency(
         round(ordered[len(ordered) // 2], 3),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 
 from trinitas_tasks import MemoryClient, load_settings
 
@@ -78,8 +79,8 @@ def ask_questions(home: Path) -> None:
             for hit in found:
                 mark = "[green]●[/]" if hit.item.id in question["evidence"] else "○"
                 text = escape(" ".join(str(hit.item.content).split()))
-                console.print(f"  {mark} {hit.score:.4f}  {text}", no_wrap=True, overflow="ellipsis")
-                console.print(f"             [dim]{explained(hit.why, hit.tier)}[/]")
+                console.print(f"  {mark} {hit.score:.4f}  [dim]{explained(hit.why, hit.tier)}[/]")
+                console.print(Padding(text, (0, 0, 0, 4)))
             console.print()
     console.print("● the memory that the question was written for; #1 is the first of that list\n")
 

@@ -196,10 +196,13 @@ class Settings(BaseSettings):
         return f"redis://{password}{self.redis_host}:{self.redis_port}/{self.redis_db}"
 
     def archive(self) -> str:
-        """The SQLAlchemy URL of the archive in force."""
+        """The SQLAlchemy URL of the archive in force. Raises: SettingsError for a path that no URL can name."""
         if self.archive_url is not None:
             return self.archive_url.get_secret_value()
-        return f"sqlite:///{(self.sqlite_path or self.home / 'archive.db').absolute()}"
+        path = (self.sqlite_path or self.home / "archive.db").absolute()
+        if "?" in str(path):  # a URL would end there
+            raise SettingsError(f"SQLITE_PATH: {path}: the archive's path may not hold a question mark")
+        return f"sqlite:///{path}"
 
     def chroma_folder(self) -> Path:
         """Where the embedded stack's Chroma keeps its files."""

@@ -138,6 +138,11 @@ def test_redis_keeps_every_write_and_evicts_only_copies(composed: Composed) -> N
     assert "volatile-lru" in asked("CONFIG", "GET", "maxmemory-policy")
 
 
+def test_every_process_is_its_service_itself_and_ends_with_it(composed: Composed) -> None:
+    for service, process in composed.processes.items():
+        assert psutil.Process(process.pid).cmdline()[0] != "sh", service
+
+
 def test_no_password_stands_in_a_command_line(composed: Composed) -> None:
     for process in composed.processes.values():
         assert PASSWORD not in " ".join(psutil.Process(process.pid).cmdline())

@@ -40,8 +40,16 @@ def register(app: Celery, runtime: Runtime) -> None:
     )
     for job in plain:
         name = f"trinitas.{job.__name__}"
-        # nothing is retried by message: what failed is still due, and the next sweep finds it
-        app.task(_as_function(job), name=name, ignore_result=name not in ANSWERED, throws=(Transient,))
+        answered = name in ANSWERED
+        app.task(
+            _as_function(job),
+            name=name,
+            ignore_result=not answered,
+            # somebody waits: answer first, acknowledge then (its fsync costs 0.5 ms); doubled answers are harmless
+            acks_late=answered,
+            # nothing is retried by message: what failed is still due, and the next sweep finds it
+            throws=(Transient,),
+        )
 
 
 def _as_function(job: Callable[..., Any]) -> Callable[..., Any]:

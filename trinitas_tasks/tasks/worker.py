@@ -19,6 +19,8 @@ from trinitas_tasks.tasks.config import INGEST, SEARCH
 
 logger = logging.getLogger(__name__)
 
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
+
 settings = load_settings()
 runtime = Runtime(settings)
 app = create_app(settings, runtime)

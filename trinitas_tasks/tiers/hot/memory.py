@@ -137,7 +137,7 @@ class MemoryHotTier:
             return [self._finish(each) for each in done]
 
     def _finish(self, done: Finished) -> bool:
-        kept = self._kept.get(done.key)
+        kept = self._live(done.key)
         if kept is None or kept.body is None or kept.version != done.version:
             return False
         self._outbox.pop(done.key, None)
@@ -213,7 +213,7 @@ class MemoryHotTier:
             taken = []
             for key in list(self._dirty)[:limit]:
                 self._dirty.discard(key)
-                kept = self._kept.get(key)
+                kept = self._live(key)
                 if kept and kept.unflushed and kept.last:
                     taken.append(Access(key, kept.unflushed, kept.last))
                     self._kept[key] = replace(kept, count=kept.count + kept.unflushed, unflushed=0)
