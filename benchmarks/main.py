@@ -31,7 +31,7 @@ from trinitas_tasks.policy.text import embedding_text
 
 PERSONA = "bench"
 CALLS = 1000
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.25  # each look costs the workers a few milliseconds
 
 
 def main() -> int:

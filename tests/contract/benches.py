@@ -76,6 +76,8 @@ class RedisBench:
     def close(self) -> None:
         for tier in self._tiers:
             tier.close()
+        for key in self.client.scan_iter(f"{self._namespace}:*", count=1000):
+            self.client.delete(key)
         self.client.close()
 
 

@@ -64,7 +64,7 @@ def test_a_late_copy_does_not_bring_a_forgotten_memory_back(hot: HotTier, bench:
     assert isinstance(get(hot, item), Gone)
 
 
-def test_a_forgotten_id_can_be_used_again(hot: HotTier) -> None:
+def test_a_forgotten_id_can_be_used_again(hot: HotTier, bench: Bench) -> None:
     old, new = memory("old"), memory("new")
     put(hot, old)
     hot.forget([key_of(old)])
@@ -73,8 +73,9 @@ def test_a_forgotten_id_can_be_used_again(hot: HotTier) -> None:
     assert standing(hot, new).version > late[0].version
     assert hot.claim_graves(10, 30) == []
     hot.bury(late)
-    assert standing(hot, new).item.content == "new"
     assert [each.body for each in hot.claim(10, 30)] == [new.to_json()]
+    bench.advance(100_000)
+    assert standing(hot, new).item.content == "new"
 
 
 def test_the_very_same_memory_can_be_remembered_again_after_it_was_forgotten(hot: HotTier) -> None:
@@ -103,3 +104,25 @@ def test_a_copy_is_kept_for_its_time_and_not_archived_again(hot: HotTier, bench:
     assert (hot.claim(10, 30), hot.pending("athena", 10), hot.unarchived(key_of(copy))) == ([], [], False)
     bench.advance(101)
     assert get(hot, copy) is None
+
+
+def test_a_version_never_goes_back_even_where_the_clock_does(hot: HotTier) -> None:
+    ahead = standing_ahead(hot)
+    hot.forget([key_of(ahead.item)])
+    assert hot.claim_graves(1, 30)[0].version > ahead.version
+    put(hot, memory("replaced"))
+    assert standing(hot, ahead.item).version > ahead.version + 1
+
+
+def test_a_replacement_of_what_a_faster_clock_wrote_is_newer(hot: HotTier) -> None:
+    ahead = standing_ahead(hot)
+    put(hot, memory("replaced"))
+    assert standing(hot, ahead.item).version > ahead.version
+
+
+def standing_ahead(hot: HotTier) -> Record:
+    """A record that was written by a clock one day ahead."""
+    put(hot, memory("now", id="now"))
+    record = Record(memory(), standing(hot, memory(id="now")).version + 86_400_000_000)
+    hot.refill([(record, 100)])
+    return record

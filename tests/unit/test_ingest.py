@@ -274,31 +274,3 @@ def test_a_mended_record_leaves_the_dead_letters(world: World) -> None:
     world.ingest()
     assert world.archive.dead(10) == []
     assert world.archived(memory()) == memory("mended")
-
-
-# Forgetting.
-
-
-def test_forgetting_reaches_every_tier(world: World) -> None:
-    world.remember(*ITEMS)
-    world.ingest()
-    for item in ITEMS[:3]:
-        world.forget(item)
-    assert [world.bury(limit=2) for _ in range(3)] == [2, 1, 0]
-    assert [world.archived(item) is None for item in ITEMS] == [True, True, True, False, False]
-    assert world.vectors.count("athena") == 2
-
-
-def test_without_the_vector_tier_the_grave_stays(world: World) -> None:
-    vectors = world.vectors
-    world.remember(*ITEMS)
-    world.ingest()
-    world.vectors = Away(vectors, "delete")
-    world.forget(ITEMS[0])
-    assert world.bury() == 1
-    assert world.archived(ITEMS[0]) is None
-    assert world.hot.stats("athena").graves == 1
-    world.vectors = vectors
-    world.settle()
-    assert world.hot.stats("athena").graves == 0
-    assert_settled(world, ITEMS[1:])

@@ -16,7 +16,7 @@ from trinitas_tasks.interfaces.cli import output
 from trinitas_tasks.interfaces.cli.memory import Home, Persona, connected
 
 SHOWN_BAD: Final = 20
-LOOK_SECONDS: Final = 0.2
+LOOK_SECONDS: Final = 0.5
 INTERRUPTED: Final = 130
 # an import can wait: better a slow answer of a busy Redis than a broken-off import
 PATIENT: Final = {"redis_timeout_ms": 10_000}
