@@ -8,4 +8,4 @@ from trinitas_tasks.tasks.config import worker_config
 
 globals().update(worker_config(load_settings()))
 
-imports = ("trinitas_tasks.tasks.worker",)
+imports = ("trinitas_tasks.tasks.default_app",)

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 import redis
+import torch
 from rich.console import Console
 from rich.table import Table
 from sentence_transformers import SentenceTransformer
@@ -30,6 +31,7 @@ from trinitas_tasks.model import MemoryItem, utc_now
 from trinitas_tasks.policy.text import embedding_text
 
 PERSONA = "bench"
+NAMESPACE = "trinitas"
 CALLS = 1000
 LOOK_SECONDS = 0.25  # each look costs the workers a few milliseconds
 
@@ -44,7 +46,7 @@ def main() -> int:
         given.data = Path(shared) / "locomo-dev"
     rows: list[tuple[str, str, str, str]] = []
     texts = turns(given.data, given.turns)
-    raw_rate = raw_encode_rate(texts)
+    model = SentenceTransformerEmbedder("all-MiniLM-L6-v2", threads=os.cpu_count() or 1)
     home = Path(tempfile.mkdtemp(prefix="trinitas-bench-"))
     settings = load_settings(overrides={"home": home, "redis_timeout_ms": 5000})
     stack = Stack(settings)
@@ -54,8 +56,16 @@ def main() -> int:
         with MemoryClient.connect(settings, persona=PERSONA) as client, redis.Redis.from_url(settings.redis()) as raw:
             rows += writes_and_reads(client, raw, texts)
             settle(client)
-            rows.append(ingest_row(client, texts, raw_rate))
-            rows += recall_rows(client, questions(given.data))
+            # before and after: machines change their speed within minutes
+            before = raw_encode_rate(model, texts)
+            rate = ingest_rate(client, raw, texts)
+            after = raw_encode_rate(model, texts)
+            alone = 2 / (1 / before + 1 / after)
+            ratio = f"{rate / alone:.0%} (≥ 80 %)"
+            rows.append(
+                (f"ingest of {len(texts):,} turns until searchable", f"{rate:.0f}/s", f"encode {alone:.0f}/s", ratio)
+            )
+            rows += recall_rows(client, model, questions(given.data))
             rows.append(busy_row(client, texts[: len(texts) // 3], questions(given.data)))
             rows.append(memory_row(stack))
     finally:
@@ -65,9 +75,9 @@ def main() -> int:
     return 0
 
 
-def raw_encode_rate(texts: list[dict[str, Any]]) -> float:
+def raw_encode_rate(embedder: SentenceTransformerEmbedder, texts: list[dict[str, Any]]) -> float:
     """Texts a second of SentenceTransformer.encode alone: all texts at once, the workers' settings."""
-    model: SentenceTransformer = SentenceTransformerEmbedder("all-MiniLM-L6-v2")._model
+    model: SentenceTransformer = embedder._model
     plain = [embedding_text(MemoryItem.build(persona=PERSONA, timestamp=utc_now(), **given(each))) for each in texts]
     started = time.perf_counter()
     model.encode(plain, batch_size=ENCODE_BATCH, normalize_embeddings=True, show_progress_bar=False)
@@ -115,24 +125,27 @@ def settle(client: MemoryClient, persona: str = PERSONA) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def ingest_row(client: MemoryClient, texts: list[dict[str, Any]], raw_rate: float) -> tuple[str, str, str, str]:
-    """From the first write until the last memory is searchable, against encode alone."""
+def ingest_rate(client: MemoryClient, raw: redis.Redis, texts: list[dict[str, Any]]) -> float:
+    """Memories a second from the first write until the last one is searchable."""
     started = time.perf_counter()
     client.remember_many(texts)
+    while raw.zcard(f"{NAMESPACE}:outbox"):  # cheaper to ask than the workers
+        time.sleep(LOOK_SECONDS)
     settle(client)
-    rate = len(texts) / (time.perf_counter() - started)
-    name = f"ingest of {len(texts):,} turns until searchable"
-    return name, f"{rate:.0f}/s", f"{raw_rate:.0f}/s encode alone", f"{rate / raw_rate:.0%} (≥ 80 %)"
+    return len(texts) / (time.perf_counter() - started)
 
 
-def recall_rows(client: MemoryClient, asked: list[str]) -> list[tuple[str, str, str, str]]:
-    """Questions that were not asked before, then the same again from the cache."""
+def recall_rows(
+    client: MemoryClient, model: SentenceTransformerEmbedder, asked: list[str]
+) -> list[tuple[str, str, str, str]]:
+    """Questions that were not asked before, beside the embedding alone; then the same again from the cache."""
     different: Callable[[int], str] = lambda n: f"{asked[n % len(asked)]}{' ' * (n // len(asked))}"  # noqa: E731
     calls = min(500, 2 * len(asked))
-    [fresh] = latencies(calls, lambda n: client.recall(different(n)))
+    torch.set_num_threads(1)  # as the search worker
+    fresh, alone = latencies(calls, lambda n: client.recall(different(n)), lambda n: model.encode([different(n)]))
     [again] = latencies(calls, lambda n: client.recall(different(n)))
     return [
-        ("recall(), new question", shown(fresh), "", "p50 ≤ 25 ms, p99 < 50 ms"),
+        ("recall(), new question", shown(fresh), f"encode {shown(alone)}", "p50 ≤ 25 ms, p99 < 50 ms"),
         ("recall(), cached", shown(again), "", ""),
     ]
 

@@ -147,6 +147,10 @@ class MemoryClient:
         """
         writes = []
         for number, fields in enumerate(memories, 1):
+            if not isinstance(fields, Mapping):
+                raise InvalidMemory(
+                    f"memory {number}: {type(fields).__name__} is not a mapping of remember()'s arguments"
+                )
             try:
                 writes.append(self._to_write(fields, persona))
             except InvalidMemory as error:
@@ -243,7 +247,7 @@ class MemoryClient:
         Sees what this client has written, embedded or not. Raises: InvalidQuery, Unavailable, DeadlineExceeded.
         """
         wanted = (types,) if isinstance(types, str) else types
-        query = Query.build(text=text, persona=self._scope(persona), limit=limit, types=frozenset(wanted))
+        query = Query.build(text=text, persona=self._scope(persona), limit=limit, types=wanted)
         if len(query.text) > MAX_QUERY_CHARACTERS:
             raise InvalidQuery(f"text: {len(query.text):,} characters are more than {MAX_QUERY_CHARACTERS:,}")
         cached = self._hot.probe(query.persona, digest(query)).cached
@@ -256,14 +260,19 @@ class MemoryClient:
         ids = [found.id for found in answer.found]
         records = self._hot.read(query.persona, ids, touch=True)
         missing = [each for each, record in zip(ids, records, strict=True) if record is None]
-        if missing and self._ask("fetch", query.persona, missing):
+        came = self._ask("fetch", query.persona, missing) if missing else []
+        if came:
             records = self._hot.read(query.persona, ids, touch=False)
         hits = tuple(
             Hit(item=record.item, score=found.score, why=dict(found.why), tier=found.tier)
             for found, record in zip(answer.found, records, strict=True)
             if record is not None and not isinstance(record, Gone)
         )
-        return Recall(hits, answer.answered, answer.degraded, cached)
+        lost = sum(record is None and each in came for each, record in zip(ids, records, strict=True))
+        degraded = (
+            (*answer.degraded, f"redis: kept no copy of {lost} hits: is it out of memory?") if lost else answer.degraded
+        )
+        return Recall(hits, answer.answered, degraded, cached)
 
     def _ask(self, job: str, *arguments: Any) -> Any:
         return self._dispatcher.ask(job, arguments, deadline_ms=self._settings.deadline_ms)

@@ -31,6 +31,7 @@ class Runtime:
         embedder: Embedder | None = None,
     ) -> None:
         self.settings = settings
+        self.embedding_threads = settings.threads
         self._lock = threading.RLock()
         given = {"hot": hot, "archive": archive, "vectors": vectors, "embedder": embedder}
         self.__dict__.update({name: tier for name, tier in given.items() if tier is not None})
@@ -81,7 +82,7 @@ class Runtime:
             return SentenceTransformerEmbedder(
                 self.settings.chromadb_model,
                 sha256=self.settings.model_sha256,
-                threads=self.settings.threads,
+                threads=self.embedding_threads,
             )
 
     @property

@@ -151,7 +151,10 @@ class Settings(BaseSettings):
         5000, "TRINITAS_DEADLINE_MS", "performance.deadline_ms", "longest wait of a read"
     )
     threads: Annotated[int, Field(ge=0, le=1024)] = _field(
-        0, "TRINITAS_THREADS", "performance.threads", "processor threads of an embedding model; 0: one per core"
+        0,
+        "TRINITAS_THREADS",
+        "performance.threads",
+        "threads of the ingest worker's model; 0: one per core (search uses one)",
     )
 
     retry_delay: Annotated[float, Field(gt=0)] = _field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,6 +30,8 @@ CANDIDATES = 100
 """How many of each list are fused, at least."""
 PENDING = 1000
 """How many of the persona's newest unarchived memories are matched by their words."""
+BESIDE = ThreadPoolExecutor(4, thread_name_prefix="recall")
+"""Searches by words while the query is embedded."""
 VECTOR_SECONDS = 3600
 """How long the vector of a query is kept."""
 
@@ -95,20 +98,17 @@ def _lists(query: Query, *, hot: HotTier, archive: Archive, vectors: VectorTier,
     lists = _Lists()
     # read before the tiers below are asked: what is archived meanwhile must be in one of the lists
     pending = hot.pending(query.persona, PENDING)
+    wanted = terms(query.text)
     # a type is looked at only after the ranking: look further down for it
     depth = max(CANDIDATES, 2 * query.limit) * (4 if query.types else 1)
+    by_words = BESIDE.submit(lambda: archive.search_text(query.persona, wanted, depth, types=query.types))
     if query.text.strip():
         near: list[Near] = lists.ask(
-            "chroma",
-            lambda: vectors.query(query.persona, _vector(query.text, hot, embedder), depth),
-            [],
+            "chroma", lambda: vectors.query(query.persona, _vector(query.text, hot, embedder), depth), []
         )
         lists.similarities = {each.id: round(each.similarity, 4) for each in near}
         lists.ranked["dense"] = [each.id for each in near]
-    wanted = terms(query.text)
-    matches: list[Match] = lists.ask(
-        "archive", lambda: archive.search_text(query.persona, wanted, depth, types=query.types), []
-    )
+    matches: list[Match] = lists.ask("archive", by_words.result, [])
     lists.ranked["fulltext"] = [match.id for match in matches]
     lists.ranked["pending"] = _matching(wanted, pending)
     return lists

@@ -44,6 +44,7 @@ def register(app: Celery, runtime: Runtime) -> None:
         app.task(
             _as_function(job),
             name=name,
+            shared=False,  # by default every later application of the process gets it, with this runtime
             ignore_result=not answered,
             # somebody waits: answer first, acknowledge then (its fsync costs 0.5 ms); doubled answers are harmless
             acks_late=answered,

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from trinitas_tasks.errors import Transient
+from trinitas_tasks.errors import TrinitasError
 from trinitas_tasks.runtime import Runtime
 from trinitas_tasks.tasks.config import QUEUES
 from trinitas_tasks.tasks.jobs import Jobs
@@ -25,7 +25,7 @@ class InlineDispatcher:
         """See Dispatcher."""
         try:
             getattr(self._jobs, job)()
-        except Transient as error:
+        except TrinitasError as error:
             logger.warning("%s is left for the next sweep: %s", job, error)
 
     def ask(self, job: str, arguments: Sequence[Any], *, deadline_ms: int) -> Any:  # noqa: ARG002 - nothing to wait for

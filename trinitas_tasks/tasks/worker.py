@@ -32,6 +32,8 @@ def prepare(instance: Any, **_: object) -> None:
     queues = set(instance.app.amqp.queues.consume_from)
     # a parent that forks must not have loaded torch: its children load it with their first task
     if queues & {SEARCH, INGEST} and not issubclass(instance.pool_cls, PreforkPool):
+        if INGEST not in queues:
+            runtime.embedding_threads = 1  # one question is no faster on two, and far slower while the other is busy
         runtime.archive.ping()
         logger.info("the archive is ready; loading %s", settings.chromadb_model)
         logger.info("%s is loaded", runtime.embedder.name)
