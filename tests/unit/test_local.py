@@ -139,11 +139,12 @@ def test_no_command_line_carries_a_password(settings: Settings, home: Home) -> N
     assert not home.path.exists()
 
 
-def test_a_worker_takes_one_queue_in_one_thread() -> None:
-    command = shlex.join(processes.worker("search").command[1:])
+@pytest.mark.parametrize(("queue", "pool"), [("search", "solo"), ("ingest", "threads"), ("lifecycle", "threads")])
+def test_a_worker_takes_one_queue_and_one_task_at_a_time(queue: str, pool: str) -> None:
+    command = shlex.join(processes.worker(queue).command[1:])
     assert command == (
-        "-m celery -A trinitas_tasks.tasks.worker worker -Q search -n search@%h --loglevel=INFO -E "
-        "--pool=threads --concurrency=1"
+        f"-m celery -A trinitas_tasks.tasks.worker worker -Q {queue} -n {queue}@%h --loglevel=INFO -E "
+        f"--pool={pool} --concurrency=1"
     )
 
 

@@ -17,7 +17,7 @@ from trinitas_tasks.services import archived, forget, ingest, recall
 
 BUDGET_SECONDS: Final = 10.0
 """How long one ingest task goes on; what is left then gets a task of its own."""
-CLAIM_BATCHES: Final = 2
+CLAIM_BATCHES: Final = 4
 """How many transactions of BATCH_SIZE one encode serves: longer batches are padded less."""
 FLUSH_LIMIT: Final = 1000
 
