@@ -30,7 +30,7 @@ def test_one_text_and_many_get_the_same_vectors(embedder: SentenceTransformerEmb
 
 def test_what_means_the_same_is_near(embedder: SentenceTransformerEmbedder) -> None:
     boat, ship, tax = embedder.encode(["the boat leaves at noon", "a ship departs at 12", "how to file a tax return"])
-    assert boat @ ship > 0.6 > boat @ tax
+    assert boat @ ship > boat @ tax + 0.2
 
 
 def test_nothing_gets_no_vectors(embedder: SentenceTransformerEmbedder) -> None:
