@@ -24,15 +24,15 @@ def blocks(name: str, language: str) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", READMES)
-def test_the_python_of_the_readme_runs(name: str, home: Path) -> None:
+@pytest.mark.parametrize(("name", "first"), [("README.md", "port 5433"), ("README.ja.md", "金庫にあります")])
+def test_the_python_of_the_readme_finds_what_it_wrote(name: str, first: str, home: Path) -> None:
     [code] = blocks(name, "python")
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TRINITAS_HOME": str(home), "LANG": "C.UTF-8"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=home, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 3
+    assert first in done.stdout.splitlines()[0]  # at once, whatever is embedded already
 
 
 def test_both_readmes_show_the_same_commands() -> None:
