@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 from redis import Redis
 
-from tests.support import Valkey
+from tests.support import Valkey, key_of
 from trinitas_tasks.model import MemoryItem, Record, utc_now
 from trinitas_tasks.tiers.hot.interface import Claimed, Finished, Gone, HotTier, Write, Written
 from trinitas_tasks.tiers.hot.memory import MemoryHotTier
@@ -93,6 +93,10 @@ def _age(client: Redis, key: str, millis: int) -> None:
             client.zincrby(key, -millis, str(member))
     elif kind == "hash" and client.hexists(key, "x"):
         client.hincrby(key, "x", -millis)
+    elif key.endswith(":notes"):
+        for name, note in client.hgetall(key).items():
+            ends, _, text = str(note).partition(":")
+            client.hset(key, str(name), f"{int(ends) - millis}:{text}")
 
 
 def benches(request: pytest.FixtureRequest) -> Iterator[Bench]:
@@ -116,6 +120,12 @@ def standing(hot: HotTier, item: MemoryItem) -> Record:
     record = get(hot, item)
     assert isinstance(record, Record)
     return record
+
+
+def version_of(hot: HotTier, item: MemoryItem) -> int:
+    """Of what stands, be it a record or a mark; 0 for nothing."""
+    found = hot.standings([key_of(item)])[0]
+    return found.version if found else 0
 
 
 def finished(claimed: Claimed, seconds: int = 100) -> Finished:

@@ -10,7 +10,7 @@ from tests.contract.benches import Bench, archive_all, benches, finished, get, p
 from tests.support import key_of, memory
 from trinitas_tasks.errors import Overloaded
 from trinitas_tasks.model import Key, Record
-from trinitas_tasks.tiers.hot.interface import Finished, HotTier, Written
+from trinitas_tasks.tiers.hot.interface import Finished, Forgotten, HotTier, Written
 
 HARD_CONTENTS = [
     pytest.param("plain", id="ascii"),
@@ -64,12 +64,16 @@ def test_records_come_in_the_order_asked_for_and_none_stands_for_what_is_missing
 
 
 def test_nothing_to_do_is_done(hot: HotTier) -> None:
-    assert hot.write([]) == Written((), 0, False)
+    assert hot.write([]) == Written((), 0, False, 0)
+    assert hot.forget([]) == Forgotten(False, 0)
     assert hot.claim(10, 30) == []
     assert hot.claim_graves(10, 30) == []
     assert hot.finish([]) == []
     assert hot.take_accesses(10) == []
+    assert hot.standings([]) == []
     hot.bury([])
+    hot.give_back([], 0)
+    hot.requeue([])
     hot.refill([])
     hot.changed([])
 
@@ -77,7 +81,7 @@ def test_nothing_to_do_is_done(hot: HotTier) -> None:
 def test_the_same_said_again_within_the_window_is_the_first_memory(hot: HotTier, bench: Bench) -> None:
     first, again = memory("x", id="first"), memory("x", id="again")
     assert put(hot, first, said="d").ids == ("first",)
-    assert put(hot, again, said="d") == Written(("first",), 0, False)
+    assert put(hot, again, said="d") == Written(("first",), 0, False, standing(hot, first).version)
     assert get(hot, again) is None
     archive_all(hot)
     assert put(hot, again, said="d").ids == ("first",)
@@ -111,7 +115,7 @@ def test_the_same_memory_again_changes_nothing(hot: HotTier) -> None:
     put(hot, item)
     before = standing(hot, item).version
     archive_all(hot)
-    assert put(hot, item) == Written(("m1",), 0, False)
+    assert put(hot, item) == Written(("m1",), 0, False, before)
     assert standing(hot, item).version == before
     assert hot.claim(10, 30) == []
 

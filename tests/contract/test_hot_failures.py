@@ -13,7 +13,7 @@ from tests.contract.benches import RedisBench
 from tests.support import Valkey, free_port, key_of, memory
 from trinitas_tasks.errors import DeadlineExceeded, SettingsError, Unavailable
 from trinitas_tasks.model import Key, Record
-from trinitas_tasks.tiers.hot.interface import Finished, Gone, HotTier, Write
+from trinitas_tasks.tiers.hot.interface import Finished, Gone, Grave, HotTier, Write
 from trinitas_tasks.tiers.hot.redis import RedisHotTier
 
 KEY = Key("athena", "m1")
@@ -23,10 +23,17 @@ CALLS: dict[str, Callable[[HotTier], object]] = {
     "read": lambda hot: hot.read("athena", ["m1"], touch=True),
     "forget": lambda hot: hot.forget([KEY]),
     "forget many": lambda hot: hot.forget([KEY, KEY]),
+    "give_back": lambda hot: hot.give_back([(KEY, 1)], 1),
+    "requeue": lambda hot: hot.requeue([(KEY, 1)]),
+    "standings": lambda hot: hot.standings([KEY]),
+    "scan": lambda hot: hot.scan(0, 10),
+    "advance": lambda hot: hot.advance(1),
+    "note": lambda hot: hot.note("n", "text", 1),
+    "notes": lambda hot: hot.notes(),
     "claim": lambda hot: hot.claim(1, 1),
     "claim_graves": lambda hot: hot.claim_graves(1, 1),
     "finish": lambda hot: hot.finish([Finished(KEY, 1, 1)]),
-    "bury": lambda hot: hot.bury(hot.claim_graves(1, 1)),
+    "bury": lambda hot: hot.bury([Grave(KEY, 1)]),
     "due": lambda hot: hot.due(),
     "refill": lambda hot: hot.refill([(Record(memory(), 1), 1)]),
     "pending": lambda hot: hot.pending("athena", 1),
@@ -140,11 +147,68 @@ def test_a_full_server_refuses_writes_but_reads_archives_and_forgets(private: Va
     assert (hot.read("athena", ["copy"], touch=True), hot.cached_vector("v")) == ([None], None)
     hot.forget([Key("athena", "1")])
     assert isinstance(hot.read("athena", ["1"], touch=True)[0], Gone)
+    version = put_right(hot)
     while claimed := hot.claim(100, 30):
         assert all(hot.finish([Finished(each.key, each.version, 1000) for each in claimed]))
     hot.bury(hot.claim_graves(10, 30))
     # copies may be evicted now, so there is room again
-    assert hot.write([refused]).fresh == 1
+    assert hot.write([refused]).version > version
+    hot.close()
+
+
+def put_right(hot: HotTier) -> int:
+    """What a full server must let workers do, to get room again; the version that was reached."""
+    claimed = []
+    while more := hot.claim(100, 1000):
+        claimed += more
+    first = claimed[0]
+    hot.requeue([(first.key, first.version)])
+    assert hot.claim(100, 1000) == [first]
+    assert [each and each.queued for each in hot.standings([first.key, Key("athena", "1")])] == [True, True]
+    hot.give_back([(each.key, each.version) for each in claimed], 0)
+    assert hot.due()
+    hot.advance(first.version + 10**12)
+    hot.note("ingest", "out of memory", 100)
+    assert hot.notes() == {"ingest": "out of memory"}
+    cursor, found = hot.scan(0, 100_000)
+    assert cursor == 0
+    assert len(found) == hot.stats("athena").outbox + hot.stats("athena").graves
+    return first.version + 10**12
+
+
+def crashed(server: Valkey) -> None:
+    server.kill()
+    server.start()
+
+
+def test_what_is_to_be_archived_again_survives_a_killed_server(private: Valkey) -> None:
+    hot = tier_at(private.url)
+    hot.refill([(Record(memory("a copy, of which the append-only file has nothing"), 7), 100)])
+    before = hot.read("athena", ["m1"], touch=True)
+    hot.requeue([(KEY, 7)])
+    version = hot.forget([Key("athena", "other")]).version
+    hot.bury(hot.claim_graves(1, 1000))
+    hot.requeue([(Key("athena", "other"), version)])
+    hot.advance(version + 10**12)
+    crashed(private)
+    assert hot.read("athena", ["m1"], touch=False) == before != [None]
+    assert [(each.key, each.version) for each in hot.claim(10, 30)] == [(KEY, 7)]
+    assert [each.version for each in hot.claim_graves(10, 30)] == [version]
+    assert hot.write([Write(memory(id="new"))]).version > version + 10**12
+    hot.close()
+
+
+def test_finishing_a_refilled_copy_leaves_nothing_behind_after_a_crash(private: Valkey) -> None:
+    hot = tier_at(private.url)
+    hot.write([Write(memory())])
+    late = hot.claim(1, 0)[0]
+    hot.finish([Finished(KEY, late.version, 1)])
+    with private.client() as raw:
+        raw.delete("n:rec:athena:m1")
+        hot.refill([(Record(memory(), late.version), 1000)])
+        assert hot.finish([Finished(KEY, late.version, 1000)]) == [True]
+        crashed(private)
+        assert raw.exists("n:rec:athena:m1") == 0
     hot.close()
 
 

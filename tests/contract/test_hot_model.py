@@ -23,7 +23,7 @@ DEDUP_SECONDS, LEASE_SECONDS, HOT_SECONDS = 20, 30, 60
 
 
 class TwoTiers(RuleBasedStateMachine):
-    """Versions differ, since each tier reads its own clock; everything else is compared."""
+    """Versions differ, since each tier reads its own clock, but not their order; everything else is compared."""
 
     def __init__(self, benches: tuple[Bench, Bench]) -> None:
         super().__init__()
@@ -34,6 +34,9 @@ class TwoTiers(RuleBasedStateMachine):
         )
         self.claimed: list[tuple[Claimed, Claimed]] = []
         self.graves: list[tuple[Grave, Grave]] = []
+        self.highest = [0, 0]
+        self.changes: list[tuple[Key, tuple[int, int]]] = []
+        self.spool: list[tuple[Key, object, tuple[int, int]]] = []
         self.names = itertools.count()
 
     def teardown(self) -> None:
@@ -51,11 +54,40 @@ class TwoTiers(RuleBasedStateMachine):
     def _write(self, item: MemoryItem, said: str | None) -> None:
         one, two = (tier.write([Write(item, said)]) for tier in self.tiers)
         assert (one.ids, one.fresh) == (two.ids, two.fresh)
+        self._changed(Key(item.persona, one.ids[0]), (one.version, two.version), new=one.fresh > 0)
 
     @rule(key=KEYS)
     def forget(self, key: Key) -> None:
-        for tier in self.tiers:
-            tier.forget([key])
+        one, two = (tier.forget([key]) for tier in self.tiers)
+        self._changed(key, (one.version, two.version), new=True)
+
+    def _changed(self, key: Key, versions: tuple[int, int], *, new: bool) -> None:
+        self.changes.append((key, versions))
+        for tier, version in enumerate(versions):
+            assert version > self.highest[tier] or not new
+            self.highest[tier] = max(self.highest[tier], version)
+
+    @rule(key=KEYS, content=st.none() | CONTENTS)
+    def spool_a_change(self, key: Key, content: object) -> None:
+        """As a client does while the hot tier is away (None: a forget), with a version that nobody else has."""
+        one, two = (highest + 5 for highest in self.highest)
+        self.spool.append((key, content, (one, two)))
+        self.advance()
+
+    @rule()
+    def advance(self) -> None:
+        for number, tier in enumerate(self.tiers):
+            self.highest[number] += 10
+            tier.advance(self.highest[number])
+
+    @precondition(lambda self: self.spool)
+    @rule(data=st.data())
+    def replay(self, data: st.DataObject) -> None:
+        key, content, versions = data.draw(st.sampled_from(self.spool))
+        item = None if content is None else memory(content, id=key.id, persona=key.persona)
+        one, two = (_replayed(tier, key, item, version) for tier, version in zip(self.tiers, versions, strict=True))
+        assert (one[0] == versions[0], one[1]) == (two[0] == versions[1], two[1])
+        self._changed(key, (one[0], two[0]), new=False)
 
     @rule(lease=st.sampled_from((0, LEASE_SECONDS)))
     def claim(self, lease: int) -> None:
@@ -64,11 +96,11 @@ class TwoTiers(RuleBasedStateMachine):
         self.claimed += zip(one, two, strict=True)
 
     @precondition(lambda self: self.claimed)
-    @rule(data=st.data())
-    def finish(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), seconds=st.sampled_from((HOT_SECONDS, HOT_SECONDS, 0)))
+    def finish(self, data: st.DataObject, seconds: int) -> None:
         pair = data.draw(st.sampled_from(self.claimed))
         one, two = (
-            tier.finish([Finished(each.key, each.version, HOT_SECONDS)])
+            tier.finish([Finished(each.key, each.version, seconds)])
             for tier, each in zip(self.tiers, pair, strict=True)
         )
         assert one == two
@@ -87,11 +119,25 @@ class TwoTiers(RuleBasedStateMachine):
         self.graves += zip(one, two, strict=True)
 
     @precondition(lambda self: self.graves)
-    @rule(data=st.data())
-    def bury(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), superseded=st.booleans())
+    def bury(self, data: st.DataObject, *, superseded: bool) -> None:
         pair = data.draw(st.sampled_from(self.graves))
         for tier, each in zip(self.tiers, pair, strict=True):
-            tier.bury([each])
+            tier.bury([] if superseded else [each], superseded=[each] if superseded else [])
+
+    @precondition(lambda self: self.changes)
+    @rule(data=st.data(), seconds=st.sampled_from((0, LEASE_SECONDS)))
+    def give_back(self, data: st.DataObject, seconds: int) -> None:
+        key, versions = data.draw(st.sampled_from(self.changes))
+        for tier, version in zip(self.tiers, versions, strict=True):
+            tier.give_back([(key, version)], seconds)
+
+    @precondition(lambda self: self.changes)
+    @rule(data=st.data())
+    def requeue(self, data: st.DataObject) -> None:
+        key, versions = data.draw(st.sampled_from(self.changes))
+        for tier, version in zip(self.tiers, versions, strict=True):
+            tier.requeue([(key, version)])
 
     @rule(key=KEYS, touch=st.booleans())
     def read(self, key: Key, touch: bool) -> None:
@@ -123,7 +169,26 @@ def _shown(record: Record | Gone | None) -> object:
 def _state(tier: HotTier) -> object:
     stats = tier.stats("a")
     pending = {each.item.to_json() for persona in PERSONAS for each in tier.pending(persona, 1000)}
-    return stats.outbox, stats.graves, stats.pending, tier.due(), pending
+    return stats.outbox, stats.graves, stats.pending, tier.due(), pending, _standing(tier)
+
+
+def _standing(tier: HotTier) -> object:
+    """All that stands, in the order of the versions."""
+    cursor, found = tier.scan(0, 1000)
+    while cursor:
+        cursor, more = tier.scan(cursor, 1000)
+        found += more
+    asked = tier.standings([each.key for each in found])
+    assert asked == found
+    standing = {each.key: each for each in found}.values()
+    return [(each.key, each.gone, each.copy, each.queued) for each in sorted(standing, key=lambda each: each.version)]
+
+
+def _replayed(tier: HotTier, key: Key, item: MemoryItem | None, version: int) -> tuple[int, int]:
+    """The version that stands then, and whether anything changed."""
+    before = tier.probe(key.persona, "").generation
+    standing = tier.write([Write(item, version=version)]) if item else tier.forget([key], versions=[version])
+    return standing.version, tier.probe(key.persona, "").generation - before
 
 
 def _benches(server: Valkey, namespace: str) -> Iterator[tuple[Bench, Bench]]:

@@ -215,14 +215,32 @@ def test_something_is_due_only_while_it_waits(hot: HotTier) -> None:
 def test_a_burst_of_writes_nudges_once_until_somebody_claims(hot: HotTier, bench: Bench) -> None:
     assert put(hot, memory(id="1")).nudge
     assert not put(hot, memory(id="2")).nudge
-    assert not hot.forget([Key("athena", "1")])
+    assert not hot.forget([Key("athena", "1")]).nudge
     hot.claim(10, 30)
     assert put(hot, memory(id="3"), memory(id="4")).nudge
     assert not put(hot, memory(id="5")).nudge
     bench.advance(2)
-    assert hot.forget([Key("athena", "5")])
+    assert hot.forget([Key("athena", "5")]).nudge
     bench.advance(2)
     assert not put(hot, memory(id="4")).nudge
+
+
+# Notes.
+
+
+def test_a_note_is_kept_for_its_time_or_until_it_is_taken_away(hot: HotTier, bench: Bench) -> None:
+    assert hot.notes() == {}
+    hot.note("ingest@a:1", "chroma is away: no answer\nin time 🦊", 100)
+    hot.note("", "", 10)
+    assert hot.notes() == {"ingest@a:1": "chroma is away: no answer\nin time 🦊", "": ""}
+    bench.advance(11)
+    assert set(hot.notes()) == {"ingest@a:1"}
+    hot.note("ingest@a:1", "another", 100)
+    bench.advance(98)
+    assert hot.notes() == {"ingest@a:1": "another"}
+    hot.note("ingest@a:1", None, 100)
+    hot.note("nobody", None, 100)
+    assert hot.notes() == {}
 
 
 def test_a_tier_that_answers_says_so(hot: HotTier) -> None:

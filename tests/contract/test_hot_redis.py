@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.contract.benches import RedisBench, archive_all
 from tests.support import Valkey, memory
-from trinitas_tasks.errors import InvalidMemory
 from trinitas_tasks.model import Key, Record
 from trinitas_tasks.tiers.hot import redis
-from trinitas_tasks.tiers.hot.interface import HotTier, Write
+from trinitas_tasks.tiers.hot.interface import Finished, Gone, Grave, HotTier, Write
+from trinitas_tasks.tiers.hot.redis import RedisHotTier
 
 KEY = Key("athena", "m1")
 
@@ -55,7 +55,7 @@ def test_the_outbox_and_pending_never_expire(bench: RedisBench, hot: HotTier, na
     hot.forget([Key("athena", "other")])
     keys = set(bench.client.scan_iter(f"{namespace}:*"))
     lasting = {key for key in keys if bench.client.pttl(key) == -1}
-    assert {key.split(":")[1] for key in lasting} == {"rec", "outbox", "graves", "pending", "gen"}
+    assert {key.split(":")[1] for key in lasting} == {"rec", "outbox", "graves", "pending", "gen", "clock"}
     assert {key.split(":")[1] for key in keys - lasting} == {"nudge", "dedup"}
 
 
@@ -67,6 +67,7 @@ def test_a_record_past_its_time_is_not_read_even_where_its_key_stands(
     bench.client.persist(record)
     bench.client.hset(record, "x", "1000")
     assert hot.read("athena", ["m1"], touch=True) == [None]
+    assert (hot.standings([KEY]), hot.scan(0, 10_000)) == ([None], (0, []))
 
 
 def test_a_buried_mark_is_not_kept_for_ever(bench: RedisBench, hot: HotTier, record: str) -> None:
@@ -88,7 +89,7 @@ def test_large_content_is_kept_compressed(bench: RedisBench, hot: HotTier, recor
 
 @pytest.mark.parametrize("body", ["", "no record", '{"id":"m1"}', "{"])
 def test_an_unreadable_record_spoils_nothing_but_itself(
-    bench: RedisBench, hot: HotTier, record: str, body: str
+    bench: RedisBench, hot: HotTier, record: str, body: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     hot.write([Write(memory()), Write(memory(id="m2"))])
     bench.client.hset(record, "b", body)
@@ -97,8 +98,54 @@ def test_an_unreadable_record_spoils_nothing_but_itself(
         "m1": body.encode(),
         "m2": memory(id="m2").to_json(),
     }
-    with pytest.raises(InvalidMemory, match="unreadable record"):
-        hot.read("athena", ["m1"], touch=False)
+    with caplog.at_level("WARNING"):
+        found = hot.read("athena", ["m1", "m2"], touch=False)
+    assert found[0] is None
+    assert isinstance(found[1], Record)
+    assert ["athena:m1: unreadable record" in each for each in caplog.messages] == [True]
+
+
+@pytest.mark.parametrize(("field", "value"), [("v", "x"), ("a", "9" * 30)])
+def test_a_record_with_a_changed_number_is_not_here(
+    bench: RedisBench, hot: HotTier, record: str, field: str, value: str
+) -> None:
+    hot.write([Write(memory()), Write(memory(id="m2"))])
+    bench.client.hset(record, field, value)
+    assert [type(each) for each in hot.read("athena", ["m1", "m2"], touch=False)] == [type(None), Record]
+
+
+REMAINS: dict[str, Callable[[HotTier], object]] = {
+    "write": lambda hot: hot.write([Write(memory())]),
+    "replayed write": lambda hot: hot.write([Write(memory(), version=7)]),
+    "refill": lambda hot: hot.refill([(Record(memory(), 7), 100)]),
+}
+
+
+@pytest.mark.parametrize("again", REMAINS.values(), ids=REMAINS)
+def test_the_remains_of_a_copy_harm_nothing(
+    bench: RedisBench, hot: HotTier, record: str, again: Callable[[HotTier], object]
+) -> None:
+    """A hash of which a crash has left only the end of its time."""
+    bench.client.hset(record, "x", str(2**52))
+    assert hot.read("athena", ["m1"], touch=True) == [None]
+    assert (hot.standings([KEY]), hot.take_accesses(10)) == ([None], [])
+    assert hot.scan(0, 10_000) == (0, [])
+    hot.requeue([(KEY, 0), (KEY, 7)])
+    hot.give_back([(KEY, 0)], 0)
+    hot.bury([Grave(KEY, 0)], superseded=[Grave(KEY, 0)])
+    assert hot.finish([Finished(KEY, 0, 100)]) == [False]
+    assert (hot.due(), hot.unarchived(KEY)) == (False, False)
+    again(hot)
+    found = hot.read("athena", ["m1"], touch=False)[0]
+    assert isinstance(found, Record)
+    assert found.item == memory()
+
+
+def test_what_remains_of_a_copy_can_be_forgotten(bench: RedisBench, hot: HotTier, record: str) -> None:
+    bench.client.hset(record, "x", "1")
+    hot.forget([KEY])
+    assert isinstance(hot.read("athena", ["m1"], touch=False)[0], Gone)
+    assert [each.key for each in hot.claim_graves(10, 30)] == [KEY]
 
 
 def test_a_record_deleted_by_hand_leaves_the_outbox(bench: RedisBench, hot: HotTier, record: str) -> None:
@@ -155,3 +202,42 @@ def test_more_threads_than_connections_only_wait(hot: HotTier) -> None:
         each.join()
     assert not failures
     assert hot.stats("athena").pending == 16 * 20
+
+
+# The server.
+
+
+def test_counts_come_with_what_makes_the_server_durable(hot: HotTier) -> None:
+    details = hot.stats("athena").details
+    assert (details["aof_enabled"], details["appendfsync"], details["role"]) == (1, "always", "master")
+    assert details["maxmemory_policy"] == "volatile-lru"
+
+
+def test_a_server_that_refuses_to_be_asked_for_its_settings_still_counts(
+    bench: RedisBench, valkey: Valkey, namespace: str
+) -> None:
+    bench.client.acl_setuser("guest", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-config"])
+    guest = RedisHotTier(
+        f"redis://guest:x@127.0.0.1:{valkey.port}/0", namespace=namespace, pool_size=1, timeout_seconds=5
+    )
+    details = guest.stats("athena").details
+    assert "appendfsync" not in details
+    assert details["role"] == "master"
+    guest.close()
+    bench.client.acl_deluser("guest")
+
+
+def test_a_write_is_one_call_of_the_server(bench: RedisBench, hot: HotTier) -> None:
+    def calls() -> int:
+        return sum(
+            stats["calls"]
+            for name, stats in bench.client.info("commandstats").items()
+            if name.startswith(("cmdstat_eval", "cmdstat_script", "cmdstat_time", "cmdstat_multi"))
+            and name != "cmdstat_time"
+        )
+
+    hot.write([Write(memory())])
+    before = calls()
+    hot.write([Write(memory("replaced"), "said")], above=1)
+    hot.write([Write(memory("replayed"), version=1)])
+    assert calls() == before + 2

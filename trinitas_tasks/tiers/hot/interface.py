@@ -12,22 +12,37 @@ from trinitas_tasks.model import Key, MemoryItem, Record
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A memory to keep. ``dedup`` names what it says: a second write of the same within the window is the first."""
+    """A memory to keep. ``dedup`` names what it says: a second write of the same within the window is the first.
+
+    ``version`` is that of a replayed write, which was acknowledged while the hot tier was away: it counts only over
+    what is older, and its ``dedup`` means nothing any more.
+    """
 
     item: MemoryItem
     dedup: str | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """The ids under which the writes are kept, in order; ``fresh`` counts those that were not known yet.
 
-    ``nudge``: nobody has told the workers of new work for a while, so the caller should.
+    ``nudge``: nobody has told the workers of new work for a while, so the caller should. ``version`` is the highest
+    that stands now among them (0: of a repeated write nothing stands here any more).
     """
 
     ids: tuple[str, ...]
     fresh: int
     nudge: bool
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """``nudge`` as of Written; ``version`` is the highest that stands now among what was to be forgotten."""
+
+    nudge: bool
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +64,10 @@ class Grave:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A claimed memory that the archive holds: it may leave the hot tier after ``seconds``."""
+    """A claimed memory that the archive holds: it may leave the hot tier after ``seconds``.
+
+    0 means that the archive holds something newer: this copy goes at once.
+    """
 
     key: Key
     version: int
@@ -58,6 +76,20 @@ class Finished:
 
 class Gone:
     """The mark of a memory that was forgotten: no tier may answer with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands under a key: a record, or (``gone``) the mark of a forgotten one.
+
+    ``copy``: a record whose time to live is armed. ``queued``: it waits to be archived, or the mark to be erased below.
+    """
+
+    key: Key
+    version: int
+    gone: bool
+    copy: bool
+    queued: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +123,26 @@ class HotStats:
 class HotTier(Protocol):
     """Records, the outbox of what is to be archived, and caches. Errors: Unavailable, Overloaded.
 
-    Times to live are armed by ``finish`` alone: a record without one is the only copy.
+    Times to live are armed by ``finish`` alone: a record without one is the only copy. Of two states of one memory
+    the lower version always loses; a new version is greater than every one before and than ``above``, the highest
+    that the caller has seen.
     """
 
-    def write(self, writes: Sequence[Write]) -> Written:
+    @property
+    def fence(self) -> int:
+        """No write or forget that has failed takes effect later with a version above this."""
+
+    def write(self, writes: Sequence[Write], *, above: int = 0) -> Written:
         """Keep them durably: each atomically with its outbox entry, all in one round trip."""
 
     def read(self, persona: str, ids: Sequence[str], *, touch: bool) -> list[Record | Gone | None]:
-        """The records in order, None for what is not here. ``touch`` counts the access."""
+        """The records in order, None for what is not here or cannot be read. ``touch`` counts the access."""
 
-    def forget(self, keys: Sequence[Key]) -> bool:
-        """Make them unreadable at once and leave a grave for each; whether to nudge."""
+    def forget(self, keys: Sequence[Key], *, versions: Sequence[int] = (), above: int = 0) -> Forgotten:
+        """Make them unreadable at once and leave a grave for each.
+
+        ``versions``, one a key, are those of replayed forgets, which are ignored where something newer stands.
+        """
 
     def claim(self, limit: int, lease_seconds: int) -> list[Claimed]:
         """Lease what is due, oldest first; it is due again when the lease runs out."""
@@ -112,8 +153,38 @@ class HotTier(Protocol):
     def claim_graves(self, limit: int, lease_seconds: int) -> list[Grave]:
         """Lease graves that are due."""
 
-    def bury(self, graves: Sequence[Grave]) -> None:
-        """The tiers below have deleted them: take the graves away, keep the mark for a while."""
+    def bury(self, graves: Sequence[Grave], *, superseded: Sequence[Grave] = ()) -> None:
+        """The tiers below have deleted them: take the graves away, keep the mark for a while.
+
+        Where something newer stands in the archive (``superseded``) the mark goes too.
+        """
+
+    def give_back(self, keys: Sequence[tuple[Key, int]], seconds: float) -> None:
+        """What was claimed and not finished is due again in so many seconds, where this version still waits."""
+
+    def requeue(self, keys: Sequence[tuple[Key, int]]) -> None:
+        """What stands under this version is to be archived, or erased below, again: until then it is the only copy."""
+
+    def standings(self, keys: Sequence[Key]) -> list[Standing | None]:
+        """What stands under each key, in order; None for nothing."""
+
+    def scan(self, cursor: int, count: int) -> tuple[int, list[Standing]]:
+        """The next cursor and some of all that stands, about ``count``: begin with 0, end when 0 comes back.
+
+        What stands all the while is given at least once.
+        """
+
+    def advance(self, version: int) -> None:
+        """Versions from now on are greater than this one."""
+
+    def note(self, name: str, text: str | None, seconds: int) -> None:
+        """Keep what a worker has to say of its state, for so many seconds; None takes it away.
+
+        This works even where there is no memory left for a write.
+        """
+
+    def notes(self) -> dict[str, str]:
+        """The notes by name."""
 
     def due(self) -> bool:
         """Whether anything can be claimed now."""

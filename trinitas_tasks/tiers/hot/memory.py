@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from trinitas_tasks.errors import Overloaded
 from trinitas_tasks.model import Key, MemoryItem, Record, utc_now
+from trinitas_tasks.tiers.hot.caches import Expiring, MemoryCaches
 from trinitas_tasks.tiers.hot.interface import (
     Access,
     Claimed,
     Finished,
+    Forgotten,
     Gone,
     Grave,
     HotStats,
-    Probe,
+    Standing,
     Write,
     Written,
 )
 
-NUDGE = timedelta(seconds=1)
+SCAN_STEPS = 4
+NUDGE_SECONDS = 1
 GRAVE_MARK = timedelta(hours=1)
 
 
@@ -35,57 +37,64 @@ class _Kept:
     last: datetime | None = None
 
 
-class MemoryHotTier:
+class MemoryHotTier(MemoryCaches):
     """The contract of HotTier over dictionaries; ``clock`` may be simulated."""
 
     def __init__(
-        self,
-        *,
-        clock: Callable[[], datetime] = utc_now,
-        dedup_seconds: int = 60,
-        outbox_limit: int = 1_000_000,
+        self, *, clock: Callable[[], datetime] = utc_now, dedup_seconds: int = 60, outbox_limit: int = 1_000_000
     ) -> None:
+        super().__init__(clock)
         self._clock = clock
-        self._dedup_window = timedelta(seconds=dedup_seconds)
+        self._dedup_seconds = dedup_seconds
         self._outbox_limit = outbox_limit
-        self._lock = threading.RLock()
         self._kept: dict[Key, _Kept] = {}
         self._outbox: dict[Key, datetime] = {}
         self._graves: dict[Key, datetime] = {}
         self._pending: dict[Key, datetime] = {}
-        self._dedup: dict[tuple[str, str], tuple[str, datetime]] = {}
-        self._generations: dict[str, int] = {}
-        self._cache: dict[tuple[str, ...], tuple[bytes, datetime]] = {}
+        self._highest = 0
+        self._said: Expiring[tuple[str, str], str] = Expiring(clock)
         self._dirty: set[Key] = set()
-        self._nudged: datetime | None = None
+        self._nudged: Expiring[str, bool] = Expiring(clock)
 
-    def write(self, writes: Sequence[Write]) -> Written:
+    @property
+    def fence(self) -> int:
+        """See HotTier."""
+        return self._highest
+
+    def write(self, writes: Sequence[Write], *, above: int = 0) -> Written:
         """See HotTier."""
         with self._lock:
-            outcomes = [self._write(write) for write in writes]
-            fresh = sum(is_fresh for _, is_fresh in outcomes)
-            return Written(tuple(each for each, _ in outcomes), fresh, fresh > 0 and self._nudge())
+            written = [self._write(write, above) for write in writes]
+            fresh = sum(is_fresh for _, is_fresh in written)
+            version = max((kept.version for key, _ in written if (kept := self._live(key))), default=0)
+            return Written(tuple(key.id for key, _ in written), fresh, fresh > 0 and self._nudge(), version)
 
-    def _write(self, write: Write) -> tuple[str, bool]:
-        item, now = write.item, self._clock()
-        key = Key(item.persona, item.id)
-        said = (item.persona, write.dedup or "")
-        if write.dedup and (known := self._dedup.get(said)) and known[1] > now:
-            standing = self._live(Key(item.persona, known[0]))
-            if standing is None or standing.body is not None:
-                return known[0], False
-        old, body = self._live(key), item.to_json()
-        if old and old.body == body:
-            return item.id, False
+    def _write(self, write: Write, above: int) -> tuple[Key, bool]:
+        key, replayed = Key(write.item.persona, write.item.id), write.version or 0
+        said = (key.persona, write.dedup) if write.dedup and not replayed else None
+        if said and (known := self._said.get(said)):
+            first = self._live(Key(key.persona, known))
+            if first is None or first.body is not None:
+                return Key(key.persona, known), False
+        old, body = self._live(key), write.item.to_json()
+        if old and (replayed <= old.version if replayed else old.body == body):
+            return key, False
         if len(self._outbox) >= self._outbox_limit:
             raise Overloaded(f"{self._outbox_limit} memories wait to be archived")
-        self._kept[key] = _Kept(body, self._next_version(key))
-        self._outbox[key] = self._pending[key] = now
+        self._kept[key] = _Kept(body, self._version(old, replayed, above))
+        self._outbox[key] = self._pending[key] = self._clock()
         self._graves.pop(key, None)
-        self.changed([item.persona])
-        if write.dedup:
-            self._dedup[said] = (item.id, now + self._dedup_window)
-        return item.id, True
+        self.changed([key.persona])
+        if said:
+            self._said.keep(said, key.id, self._dedup_seconds)
+        return key, True
+
+    def _version(self, old: _Kept | None, replayed: int, above: int) -> int:
+        """The version of a change: of a replayed one its own, else greater than all that is known."""
+        micros = int(self._clock().timestamp() * 1_000_000)
+        version = replayed or max(micros, 1 + max(self._highest, above, old.version if old else 0))
+        self.advance(version)
+        return version
 
     def read(self, persona: str, ids: Sequence[str], *, touch: bool) -> list[Record | Gone | None]:
         """See HotTier."""
@@ -93,8 +102,7 @@ class MemoryHotTier:
             return [self._read(Key(persona, each), touch) for each in ids]
 
     def _read(self, key: Key, touch: bool) -> Record | Gone | None:
-        kept = self._live(key)
-        if kept is None:
+        if (kept := self._live(key)) is None:
             return None
         if (body := kept.body) is None:
             return Gone()
@@ -105,26 +113,30 @@ class MemoryHotTier:
         count = kept.count + kept.unflushed
         return Record(MemoryItem.from_json(body, access_count=count, last_access=kept.last), kept.version)
 
-    def forget(self, keys: Sequence[Key]) -> bool:
+    def forget(self, keys: Sequence[Key], *, versions: Sequence[int] = (), above: int = 0) -> Forgotten:
         """See HotTier."""
         with self._lock:
-            for key in keys:
-                self._kept[key] = _Kept(None, self._next_version(key))
-                self._outbox.pop(key, None)
-                self._pending.pop(key, None)
-                self._graves[key] = self._clock()
-                self.changed([key.persona])
-            return self._nudge()
+            replayed = versions or [0] * len(keys)
+            changed = [self._forget(key, version, above) for key, version in zip(keys, replayed, strict=True)]
+            version = max((self._kept[key].version for key in keys), default=0)
+            return Forgotten(any(changed) and self._nudge(), version)
+
+    def _forget(self, key: Key, replayed: int, above: int) -> bool:
+        old = self._live(key)
+        if replayed and old and replayed <= old.version:
+            return False
+        self._kept[key] = _Kept(None, self._version(old, replayed, above))
+        self._outbox.pop(key, None)
+        self._pending.pop(key, None)
+        self._graves[key] = self._clock()
+        self.changed([key.persona])
+        return True
 
     def claim(self, limit: int, lease_seconds: int) -> list[Claimed]:
         """See HotTier."""
         with self._lock:
-            claimed = []
-            for key in self._lease(self._outbox, limit, lease_seconds):
-                kept = self._kept[key]
-                if kept.body is not None:
-                    claimed.append(Claimed(key, kept.version, kept.body))
-            return claimed
+            leased = [(key, self._kept[key]) for key in self._lease(self._outbox, limit, lease_seconds)]
+            return [Claimed(key, kept.version, kept.body) for key, kept in leased if kept.body is not None]
 
     def claim_graves(self, limit: int, lease_seconds: int) -> list[Grave]:
         """See HotTier."""
@@ -137,23 +149,78 @@ class MemoryHotTier:
             return [self._finish(each) for each in done]
 
     def _finish(self, done: Finished) -> bool:
-        kept = self._live(done.key)
-        if kept is None or kept.body is None or kept.version != done.version:
+        if (kept := self._under(done.key, done.version)) is None:
             return False
         self._outbox.pop(done.key, None)
         self._pending.pop(done.key, None)
-        self._kept[done.key] = replace(kept, until=self._clock() + timedelta(seconds=done.seconds))
+        if done.seconds == 0:
+            del self._kept[done.key]
+        elif kept.until is None:
+            self._kept[done.key] = replace(kept, until=self._clock() + timedelta(seconds=done.seconds))
         self.changed([done.key.persona])
         return True
 
-    def bury(self, graves: Sequence[Grave]) -> None:
+    def bury(self, graves: Sequence[Grave], *, superseded: Sequence[Grave] = ()) -> None:
         """See HotTier."""
         with self._lock:
-            for key, version in ((each.key, each.version) for each in graves):
-                kept = self._kept.get(key)
-                if kept and kept.body is None and kept.version == version:
-                    self._graves.pop(key, None)
-                    self._kept[key] = replace(kept, until=self._clock() + GRAVE_MARK)
+            for grave in graves:
+                if kept := self._buried(grave):
+                    self._kept[grave.key] = replace(kept, until=self._clock() + GRAVE_MARK)
+            for grave in superseded:
+                if self._buried(grave):
+                    del self._kept[grave.key]
+                    self.changed([grave.key.persona])
+
+    def _buried(self, grave: Grave) -> _Kept | None:
+        kept = self._under(grave.key, grave.version)
+        if kept is None or kept.body is not None:
+            return None
+        self._graves.pop(grave.key, None)
+        return kept
+
+    def give_back(self, keys: Sequence[tuple[Key, int]], seconds: float) -> None:
+        """See HotTier."""
+        with self._lock:
+            due = self._clock() + timedelta(seconds=seconds)
+            for key, version in keys:
+                kept = self._under(key, version)
+                if kept and key in (queue := self._queue(kept)):
+                    queue[key] = due
+
+    def requeue(self, keys: Sequence[tuple[Key, int]]) -> None:
+        """See HotTier."""
+        with self._lock:
+            for key, version in keys:
+                if (kept := self._under(key, version)) is None:
+                    continue
+                self._kept[key] = replace(kept, until=None)
+                self._queue(kept)[key] = self._clock()
+                if kept.body is not None:
+                    self._pending[key] = self._clock()
+                    self.changed([key.persona])
+
+    def standings(self, keys: Sequence[Key]) -> list[Standing | None]:
+        """See HotTier."""
+        with self._lock:
+            return [self._standing(key) for key in keys]
+
+    def _standing(self, key: Key) -> Standing | None:
+        if (kept := self._live(key)) is None:
+            return None
+        gone = kept.body is None
+        copy = kept.until is not None and not gone
+        return Standing(key, kept.version, gone=gone, copy=copy, queued=key in self._queue(kept))
+
+    def scan(self, cursor: int, count: int) -> tuple[int, list[Standing]]:  # noqa: ARG002 - a hint, to Redis too
+        """See HotTier. In four steps, whatever is written or forgotten meanwhile."""
+        with self._lock:
+            some = [key for key in self._kept if hash(key) % SCAN_STEPS == cursor]
+            return (cursor + 1) % SCAN_STEPS, [each for key in some if (each := self._standing(key))]
+
+    def advance(self, version: int) -> None:
+        """See HotTier."""
+        with self._lock:
+            self._highest = max(self._highest, version)
 
     def due(self) -> bool:
         """See HotTier."""
@@ -181,31 +248,6 @@ class MemoryHotTier:
         """See HotTier."""
         with self._lock:
             return key in self._pending
-
-    def probe(self, persona: str, digest: str) -> Probe:
-        """See HotTier."""
-        with self._lock:
-            generation = self._generations.get(persona, 0)
-            return Probe(generation, self._cached("answer", persona, str(generation), digest))
-
-    def cache_answer(self, persona: str, generation: int, digest: str, answer: bytes, seconds: int) -> None:
-        """See HotTier."""
-        self._keep_cached(answer, seconds, "answer", persona, str(generation), digest)
-
-    def cached_vector(self, digest: str) -> bytes | None:
-        """See HotTier."""
-        with self._lock:
-            return self._cached("vector", digest)
-
-    def cache_vector(self, digest: str, vector: bytes, seconds: int) -> None:
-        """See HotTier."""
-        self._keep_cached(vector, seconds, "vector", digest)
-
-    def changed(self, personas: Sequence[str]) -> None:
-        """See HotTier."""
-        with self._lock:
-            for persona in personas:
-                self._generations[persona] = self._generations.get(persona, 0) + 1
 
     def take_accesses(self, limit: int) -> list[Access]:
         """See HotTier."""
@@ -239,13 +281,15 @@ class MemoryHotTier:
             return None
         return kept
 
-    def _next_version(self, key: Key) -> int:
-        micros = int(self._clock().timestamp() * 1_000_000)
-        old = self._kept.get(key)
-        return max(micros, old.version + 1 if old else 0)
+    def _under(self, key: Key, version: int) -> _Kept | None:
+        kept = self._live(key)
+        return kept if kept and kept.version == version else None
+
+    def _queue(self, kept: _Kept) -> dict[Key, datetime]:
+        return self._graves if kept.body is None else self._outbox
 
     def _lease(self, queue: dict[Key, datetime], limit: int, lease_seconds: int) -> list[Key]:
-        self._nudged = None
+        self._nudged.drop("workers")
         now = self._clock()
         due = sorted((at, key) for key, at in queue.items() if at <= now)[:limit]
         for _, key in due:
@@ -253,16 +297,7 @@ class MemoryHotTier:
         return [key for _, key in due]
 
     def _nudge(self) -> bool:
-        now = self._clock()
-        if self._nudged and now - self._nudged < NUDGE:
+        if self._nudged.get("workers"):
             return False
-        self._nudged = now
+        self._nudged.keep("workers", True, NUDGE_SECONDS)
         return True
-
-    def _cached(self, *name: str) -> bytes | None:
-        value, until = self._cache.get(name, (None, None))
-        return value if until and until > self._clock() else None
-
-    def _keep_cached(self, value: bytes, seconds: int, *name: str) -> None:
-        with self._lock:
-            self._cache[name] = (value, self._clock() + timedelta(seconds=seconds))

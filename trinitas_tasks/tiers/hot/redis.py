@@ -7,71 +7,52 @@ Keys, all under the namespace:
                                 g marks a forgotten memory
     outbox, graves       zset   PERSONA:ID by the time (ms) at which it may be claimed
     pending:PERSONA      zset   ids that are not archived yet, by the time of the write
+    clock                int    the highest version ever issued
     gen:PERSONA          int    changes whenever the persona's recalls may
     ans:PERSONA:GEN:..   cached answers    vec:..  cached query vectors    dedup:..  recent writes
     dirty                set    PERSONA:ID with accesses to flush          nudge     somebody told the workers lately
+    notes                hash   what workers have to say, by name: END:TEXT, END in ms
 
 The scripts reach keys that they build themselves: a Redis Cluster is not supported.
 """
 
 from __future__ import annotations
 
-import hashlib
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from importlib.resources import files
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
-from redis import BlockingConnectionPool, Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
-
-from trinitas_tasks.errors import DeadlineExceeded, InvalidMemory, Overloaded, SettingsError, Unavailable
-from trinitas_tasks.model import Key, MemoryItem, Record
-from trinitas_tasks.settings import hide_password
+from trinitas_tasks.model import Key, Record
+from trinitas_tasks.tiers.breaker import Breaker
+from trinitas_tasks.tiers.hot.deadline import Deadline
 from trinitas_tasks.tiers.hot.interface import (
     Access,
     Claimed,
     Finished,
+    Forgotten,
     Gone,
     Grave,
     HotStats,
     Probe,
+    Standing,
     Write,
     Written,
 )
+from trinitas_tasks.tiers.hot.rows import (
+    answer_of,
+    key_of,
+    member_of,
+    micros_of,
+    moment,
+    pack,
+    readable,
+    standing_of,
+    unpacked_or_raw,
+)
+from trinitas_tasks.tiers.hot.server import Call, Late, Server
 
-COMPRESS_ABOVE: Final = 4096
 NUDGE_MS: Final = 1000
 CLAIM_BYTES: Final = 8 << 20
 GRAVE_MARK_MS: Final = 3_600_000
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class _Script:
-    def __init__(self, name: str) -> None:
-        self.source = (files(__package__) / "scripts" / f"{name}.lua").read_text(encoding="utf-8")
-        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
-
-
-SCRIPTS: Final = {
-    name: _Script(name)
-    for name in (
-        "bury", "cache", "claim", "finish", "forget", "pending", "probe", "read", "refill", "take_accesses", "write",
-    )
-}  # fmt: skip
 
 
 class RedisHotTier:
@@ -91,294 +72,248 @@ class RedisHotTier:
         connect_seconds: float = 0.1,
         dedup_seconds: int = 60,
         outbox_limit: int = 1_000_000,
+        breaker: Breaker | None = None,
     ) -> None:
-        self._where = hide_password(url)
-        try:
-            self._pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=pool_size,
-                timeout=max(timeout_seconds, 1.0),
-                socket_timeout=timeout_seconds,
-                socket_connect_timeout=connect_seconds,
-                retry=Retry(NoBackoff(), 0),
-                health_check_interval=0,
-            )
-        except ValueError:  # its text may hold a part of the password
-            raise SettingsError(
-                f"REDIS_URL: {self._where} is not redis://[USER:PASSWORD@]HOST[:PORT][/DB] "
-                "(also rediss:// and unix://; a password's special characters as %XX)"
-            ) from None
-        self._redis = Redis(connection_pool=self._pool)
+        self._server = Server(
+            url,
+            pool_size=pool_size,
+            timeout_seconds=timeout_seconds,
+            connect_seconds=connect_seconds,
+            breaker=breaker,
+        )
+        self._deadline = Deadline(timeout_seconds)
         self._ns = namespace
         self._dedup_ms = dedup_seconds * 1000
         self._outbox_limit = outbox_limit
+        self._queues = (f"{namespace}:outbox", f"{namespace}:graves")
         self._records = f"{namespace}:rec:"
+        self._pendings = f"{namespace}:pending:"
+        self._generations = f"{namespace}:gen:"
 
     def _name(self, kind: str, *parts: str) -> str:
         return ":".join((self._ns, kind, *parts))
 
-    def write(self, writes: Sequence[Write]) -> Written:
+    def write(self, writes: Sequence[Write], *, above: int = 0) -> Written:
         """See HotTier."""
-        calls = [self._write_call(write) for write in writes]
-        replies = self._run_many("write", calls)
+        replies = self._in_time("write", [self._write_call(write, above) for write in writes])
         ids = tuple(cast(bytes, reply[0]).decode() for reply in replies)
-        return Written(ids, sum(reply[1] for reply in replies), any(reply[2] for reply in replies))
+        return Written(
+            ids,
+            fresh=sum(reply[1] for reply in replies),
+            nudge=any(reply[2] for reply in replies),
+            version=max((int(reply[3]) for reply in replies), default=0),
+        )
 
-    def _write_call(self, write: Write) -> tuple[Any, ...]:
-        item = write.item
-        persona, dedup_ms = item.persona, self._dedup_ms if write.dedup else 0
-        dedup = self._name("dedup", persona, write.dedup or "")
-        member = f"{persona}:{item.id}"
-        keys = (
-            self._records + member, f"{self._ns}:outbox", f"{self._ns}:graves", f"{self._ns}:pending:{persona}",
-            f"{self._ns}:gen:{persona}", f"{self._ns}:nudge", dedup,
+    def _write_call(self, write: Write, above: int) -> Call:
+        item, replayed = write.item, write.version or 0
+        key = Key(item.persona, item.id)
+        said = None if replayed else write.dedup
+        keys = (*self._changed_keys(key), self._name("dedup", key.persona, said or ""))
+        return keys, (
+            member_of(key), key.id, pack(item.to_json()), self._dedup_ms if said else 0, NUDGE_MS, self._outbox_limit,
+            f"{self._records}{key.persona}:", above, replayed,
         )  # fmt: skip
-        body = _pack(item.to_json())
-        prefix = f"{self._records}{persona}:"
-        return (len(keys), *keys, member, item.id, body, dedup_ms, NUDGE_MS, self._outbox_limit, prefix)
+
+    def _changed_keys(self, key: Key) -> tuple[str, ...]:
+        return (
+            self._records + member_of(key), *self._queues, self._pendings + key.persona,
+            self._generations + key.persona, self._name("nudge"), self._name("clock"),
+        )  # fmt: skip
 
     def read(self, persona: str, ids: Sequence[str], *, touch: bool) -> list[Record | Gone | None]:
         """See HotTier."""
         if not ids:
             return []
-        members = [f"{persona}:{each}" for each in ids]
-        keys = (f"{self._ns}:dirty", *(self._records + member for member in members))
-        return [_read(found) for found in self._run("read", len(keys), *keys, int(touch), *members)]
+        members = [member_of(Key(persona, each)) for each in ids]
+        keys = (self._name("dirty"), *(self._records + member for member in members))
+        found = self._server.run("read", keys, int(touch), *members)
+        return [answer_of(member, row) for member, row in zip(members, found, strict=True)]
 
-    def forget(self, keys: Sequence[Key]) -> bool:
+    def forget(self, keys: Sequence[Key], *, versions: Sequence[int] = (), above: int = 0) -> Forgotten:
         """See HotTier."""
-        calls = []
-        for persona, memory_id in keys:
-            member = f"{persona}:{memory_id}"
-            names = (
-                self._records + member, f"{self._ns}:outbox", f"{self._ns}:graves",
-                f"{self._ns}:pending:{persona}", f"{self._ns}:gen:{persona}", f"{self._ns}:nudge",
-            )  # fmt: skip
-            calls.append((len(names), *names, member, memory_id, NUDGE_MS))
-        return any(self._run_many("forget", calls))
+        calls: list[Call] = [
+            (self._changed_keys(key), (member_of(key), key.id, NUDGE_MS, above, version))
+            for key, version in zip(keys, versions or [0] * len(keys), strict=True)
+        ]
+        replies = self._in_time("forget", calls)
+        return Forgotten(
+            nudge=any(reply[0] for reply in replies), version=max((int(reply[1]) for reply in replies), default=0)
+        )
+
+    @property
+    def fence(self) -> int:
+        """See HotTier."""
+        return self._deadline.latest
+
+    def _in_time(self, name: str, calls: Sequence[Call]) -> list[Any]:
+        """Run scripts that take effect now or never: their last argument says until when."""
+        if not calls:
+            return []
+        for again in (True, False):
+            until = self._deadline.until()
+            try:
+                replies = self._server.run_many(name, [(keys, (*arguments, until)) for keys, arguments in calls])
+            except Late as late:
+                self._deadline.saw(late.now)
+                if not again:
+                    raise
+            else:
+                self._deadline.saw(int(replies[-1][-1]))
+                break
+        return replies
 
     def claim(self, limit: int, lease_seconds: int) -> list[Claimed]:
         """See HotTier."""
         return [
-            Claimed(_key(member), int(version), _unpacked_or_raw(body))
-            for member, version, body in self._claim("outbox", limit, lease_seconds)
+            Claimed(key_of(member), int(version), unpacked_or_raw(body))
+            for member, version, body in self._claim(self._queues[0], limit, lease_seconds)
         ]
 
     def claim_graves(self, limit: int, lease_seconds: int) -> list[Grave]:
         """See HotTier."""
-        return [Grave(_key(member), int(version)) for member, version, _ in self._claim("graves", limit, lease_seconds)]
+        leased = self._claim(self._queues[1], limit, lease_seconds)
+        return [Grave(key_of(member), int(version)) for member, version, _ in leased]
 
     def _claim(self, queue: str, limit: int, lease_seconds: int) -> list[list[Any]]:
-        keys = (self._name(queue), self._name("nudge"))
-        return cast(
-            list[list[Any]], self._run("claim", 2, *keys, limit, lease_seconds * 1000, self._records, CLAIM_BYTES)
-        )
+        keys = (queue, self._name("nudge"))
+        found = self._server.run("claim", keys, limit, lease_seconds * 1000, self._records, CLAIM_BYTES)
+        return cast(list[list[Any]], found)
 
     def finish(self, done: Sequence[Finished]) -> list[bool]:
         """See HotTier."""
         if not done:
             return []
         rows = [part for each in done for part in (*each.key, each.version, each.seconds)]
-        prefixes = (self._records, self._name("pending", ""), self._name("gen", ""))
-        return [bool(each) for each in self._run("finish", 1, self._name("outbox"), *prefixes, *rows)]
+        prefixes = (self._records, self._pendings, self._generations)
+        return [bool(each) for each in self._server.run("finish", self._queues[:1], *prefixes, *rows)]
 
-    def bury(self, graves: Sequence[Grave]) -> None:
+    def bury(self, graves: Sequence[Grave], *, superseded: Sequence[Grave] = ()) -> None:
         """See HotTier."""
-        if graves:
-            rows = [part for each in graves for part in (":".join(each.key), each.version)]
-            self._run("bury", 1, self._name("graves"), self._records, GRAVE_MARK_MS, *rows)
+        marks = [(each, GRAVE_MARK_MS) for each in graves] + [(each, 0) for each in superseded]
+        if marks:
+            rows = [part for each, mark_ms in marks for part in (*each.key, each.version, mark_ms)]
+            self._server.run("bury", self._queues[1:], self._records, self._generations, *rows)
+
+    def give_back(self, keys: Sequence[tuple[Key, int]], seconds: float) -> None:
+        """See HotTier."""
+        if keys:
+            rows = [part for key, version in keys for part in (member_of(key), version)]
+            self._server.run("give_back", self._queues, self._records, int(seconds * 1000), *rows)
+
+    def requeue(self, keys: Sequence[tuple[Key, int]]) -> None:
+        """See HotTier."""
+        if keys:
+            rows = [part for key, version in keys for part in (*key, version)]
+            self._server.run("requeue", self._queues, self._records, self._pendings, self._generations, *rows)
+
+    def standings(self, keys: Sequence[Key]) -> list[Standing | None]:
+        """See HotTier."""
+        if not keys:
+            return []
+        found = self._server.run("standings", self._queues, self._records, *map(member_of, keys))
+        return [standing_of(key, row) for key, row in zip(keys, found, strict=True)]
+
+    def scan(self, cursor: int, count: int) -> tuple[int, list[Standing]]:
+        """See HotTier."""
+        with self._server.mapped("scan") as redis:
+            cursor, found = redis.scan(cursor, match=f"{self._records}*", count=count)
+        standings = self.standings([key_of(cast(bytes, name)[len(self._records) :]) for name in found])
+        return cursor, [each for each in standings if each is not None]
+
+    def advance(self, version: int) -> None:
+        """See HotTier."""
+        self._server.run("advance", [self._name("clock")], version)
+
+    def note(self, name: str, text: str | None, seconds: int) -> None:
+        """See HotTier."""
+        millis = 0 if text is None else seconds * 1000
+        self._server.run("note", [self._name("notes")], name, millis, text or "")
+
+    def notes(self) -> dict[str, str]:
+        """See HotTier."""
+        flat = [each.decode() for each in self._server.run("notes", [self._name("notes")])]
+        return dict(zip(flat[::2], flat[1::2], strict=True))
 
     def due(self) -> bool:
         """See HotTier."""
-        with self._mapped("look for due work"):
-            seconds, micros = self._redis.time()
+        with self._server.mapped("look for due work") as redis:
+            seconds, micros = redis.time()
             now_ms = seconds * 1000 + micros // 1000
-            with self._redis.pipeline(transaction=False) as pipe:
-                for queue in ("outbox", "graves"):
-                    pipe.zcount(self._name(queue), "-inf", now_ms)
+            with redis.pipeline(transaction=False) as pipe:
+                for queue in self._queues:
+                    pipe.zcount(queue, "-inf", now_ms)
                 return any(pipe.execute())
 
     def refill(self, records: Sequence[tuple[Record, int]]) -> None:
         """See HotTier."""
         if not records:
             return
-        keys = [f"{self._records}{record.item.persona}:{record.item.id}" for record, _ in records]
+        keys: list[str] = []
         rows: list[Any] = []
         for (item, version), seconds in records:
-            rows += (_pack(item.to_json()), version, item.access_count, _micros(item.last_access), seconds)
-        self._run("refill", len(keys), *keys, *rows)
+            keys.append(self._records + member_of(Key(item.persona, item.id)))
+            rows += (pack(item.to_json()), version, item.access_count, micros_of(item.last_access), seconds)
+        self._server.run("refill", keys, *rows)
 
     def pending(self, persona: str, limit: int) -> list[Record]:
         """See HotTier."""
-        prefix = f"{self._records}{persona}:"
-        rows = self._run("pending", 1, self._name("pending", persona), limit, prefix)
-        return list(_readable(rows))
+        rows = self._server.run("pending", [self._pendings + persona], limit, f"{self._records}{persona}:")
+        return list(readable(rows))
 
     def unarchived(self, key: Key) -> bool:
         """See HotTier."""
-        with self._mapped("look for a record"):
-            return self._redis.zscore(self._name("pending", key.persona), key.id) is not None
+        with self._server.mapped("look for a record") as redis:
+            return redis.zscore(self._pendings + key.persona, key.id) is not None
 
     def probe(self, persona: str, digest: str) -> Probe:
         """See HotTier."""
-        generation, answer = self._run("probe", 1, self._name("gen", persona), self._name("ans", persona, ""), digest)
+        keys = [self._generations + persona]
+        generation, answer = self._server.run("probe", keys, self._name("ans", persona, ""), digest)
         return Probe(int(generation), cast("bytes | None", answer))
 
     def cache_answer(self, persona: str, generation: int, digest: str, answer: bytes, seconds: int) -> None:
         """See HotTier."""
-        self._run("cache", 1, self._name("ans", persona, str(generation), digest), answer, seconds)
+        self._server.run("cache", [self._name("ans", persona, str(generation), digest)], answer, seconds)
 
     def cached_vector(self, digest: str) -> bytes | None:
         """See HotTier."""
-        with self._mapped("read a cached vector"):
-            return cast("bytes | None", self._redis.get(self._name("vec", digest)))
+        with self._server.mapped("read a cached vector") as redis:
+            return cast("bytes | None", redis.get(self._name("vec", digest)))
 
     def cache_vector(self, digest: str, vector: bytes, seconds: int) -> None:
         """See HotTier."""
-        self._run("cache", 1, self._name("vec", digest), vector, seconds)
+        self._server.run("cache", [self._name("vec", digest)], vector, seconds)
 
     def changed(self, personas: Sequence[str]) -> None:
         """See HotTier."""
-        with self._mapped("end cached answers"), self._redis.pipeline(transaction=False) as pipe:
+        with self._server.mapped("end cached answers") as redis, redis.pipeline(transaction=False) as pipe:
             for persona in personas:
-                pipe.incr(self._name("gen", persona))
+                pipe.incr(self._generations + persona)
             pipe.execute()
 
     def take_accesses(self, limit: int) -> list[Access]:
         """See HotTier."""
         return [
-            Access(_key(member), int(count), _moment(last))
-            for member, count, last in self._run("take_accesses", 1, self._name("dirty"), limit, self._records)
+            Access(key_of(member), int(count), moment(last))
+            for member, count, last in self._server.run("take_accesses", [self._name("dirty")], limit, self._records)
         ]
 
     def stats(self, persona: str) -> HotStats:
         """See HotTier."""
-        with self._mapped("count"), self._redis.pipeline(transaction=False) as pipe:
-            pipe.zcard(self._name("outbox"))
-            pipe.zcard(self._name("graves"))
-            pipe.zcard(self._name("pending", persona))
-            pipe.zrange(self._name("pending", persona), 0, 0, withscores=True)
+        with self._server.mapped("count") as redis, redis.pipeline(transaction=False) as pipe:
+            for queue in self._queues:
+                pipe.zcard(queue)
+            pipe.zcard(self._pendings + persona)
+            pipe.zrange(self._pendings + persona, 0, 0, withscores=True)
             pipe.time()
-            pipe.info("server", "memory", "persistence")
-            outbox, graves, pending, oldest, clock, info = pipe.execute()
+            outbox, graves, pending, oldest, clock = pipe.execute()
         lag = max(0.0, clock[0] + clock[1] / 1e6 - oldest[0][1] / 1000) if oldest else 0.0
-        wanted = (
-            "redis_version", "valkey_version", "used_memory", "maxmemory", "maxmemory_policy", "aof_enabled",
-            "aof_last_write_status",
-        )  # fmt: skip
-        return HotStats(outbox, graves, pending, lag, {name: info[name] for name in wanted if name in info})
+        return HotStats(outbox, graves, pending, lag, self._server.details())
 
     def ping(self) -> None:
         """See HotTier."""
-        with self._mapped("ping"):
-            self._redis.ping()
+        self._server.ping()
 
     def close(self) -> None:
         """See HotTier."""
-        self._redis.close()
-        self._pool.disconnect()
-
-    # How a script runs.
-
-    def _run(self, name: str, *arguments: Any) -> Any:
-        script = SCRIPTS[name]
-        with self._mapped(name):
-            try:
-                return self._redis.evalsha(script.sha, *arguments)
-            except NoScriptError:
-                return self._redis.eval(script.source, *arguments)
-
-    def _run_many(self, name: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """The script once for each call, in one round trip. Raises the first error; others may have been kept."""
-        if len(calls) == 1:
-            return [self._run(name, *calls[0])]
-        with self._mapped(name):
-            try:
-                return self._pipelined(name, calls)
-            except NoScriptError:  # then none of them has run
-                self._redis.script_load(SCRIPTS[name].source)
-                return self._pipelined(name, calls)
-
-    def _pipelined(self, name: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        with self._redis.pipeline(transaction=False) as pipe:
-            for arguments in calls:
-                pipe.evalsha(SCRIPTS[name].sha, *arguments)
-            return pipe.execute()
-
-    @contextmanager
-    def _mapped(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except RedisError as error:
-            raise self._translated(doing, error) from error
-
-    def _translated(self, doing: str, error: RedisError) -> Exception:
-        where = f"Redis at {self._where}: {doing}: "
-        match error:
-            case RedisTimeoutError():
-                return DeadlineExceeded(f"{where}no answer in time")
-            case AuthenticationError():
-                return Unavailable(f"{where}the password is refused ({error}): check REDIS_PASSWORD or REDIS_URL")
-            case OutOfMemoryError():
-                return Unavailable(f"{where}it is out of memory: raise maxmemory")
-            case ReadOnlyError():
-                return Unavailable(f"{where}it is a read-only replica: point REDIS_URL at the primary")
-            case RedisConnectionError():
-                return Unavailable(f"{where}{error}: is it running?")
-            case ResponseError() if "OVERLOADED" in str(error):
-                return Overloaded(
-                    f"{self._outbox_limit} memories wait to be archived: is an ingest worker running? "
-                    "(TRINITAS_OUTBOX_LIMIT)"
-                )
-            case _:
-                return Unavailable(f"{where}{error}")
-
-
-def _pack(body: bytes) -> bytes:
-    return zlib.compress(body, 1) if len(body) > COMPRESS_ABOVE else body
-
-
-def _unpack(packed: bytes) -> bytes:
-    # JSON begins with a brace, zlib with 0x78
-    try:
-        return packed if packed[:1] == b"{" else zlib.decompress(packed)
-    except zlib.error as error:
-        raise InvalidMemory(f"unreadable record: {error}") from error
-
-
-def _unpacked_or_raw(packed: bytes) -> bytes:
-    try:
-        return _unpack(packed)
-    except InvalidMemory:
-        return packed  # the ingest tells so
-
-
-def _readable(rows: Sequence[tuple[bytes, bytes]]) -> Iterator[Record]:
-    for body, version in rows:
-        # the ingest puts an unreadable one to the dead letters: it must not spoil the others
-        with suppress(InvalidMemory):
-            yield Record(MemoryItem.from_json(_unpack(body)), int(version))
-
-
-def _read(found: Any) -> Record | Gone | None:
-    if not found:
-        return None
-    if found == b"g":
-        return Gone()
-    body, version, count, last = found
-    last_access = _moment(last) if last else None
-    item = MemoryItem.from_json(_unpack(body), access_count=int(count), last_access=last_access)
-    return Record(item, int(version))
-
-
-def _key(member: bytes) -> Key:
-    persona, _, memory_id = member.decode().partition(":")
-    return Key(persona, memory_id)
-
-
-def _moment(micros: bytes) -> datetime:
-    return EPOCH + timedelta(microseconds=int(micros))
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1)
+        self._server.close()

@@ -4,8 +4,8 @@
 -- KEYS: queue, nudge
 -- ARGV: limit, lease_ms, record prefix, bytes (a batch of large memories ends early)
 -- Returns: for each {member, version, body or ''}
-local clock = redis.call('TIME')
-local now_ms = math.floor((clock[1] * 1000000 + clock[2]) / 1000)
+local time = redis.call('TIME')
+local now_ms = math.floor((time[1] * 1000000 + time[2]) / 1000)
 redis.call('DEL', KEYS[2])
 local claimed, bytes = {}, 0
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'LIMIT', 0, ARGV[1])) do

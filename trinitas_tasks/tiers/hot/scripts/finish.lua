@@ -1,20 +1,26 @@
 #!lua flags=allow-oom
 -- Records whose versions the archive holds leave the outbox, and their time to live starts.
 -- KEYS: outbox
--- ARGV: record prefix, pending prefix, generation prefix, then for each: persona, id, version, seconds
+-- ARGV: record prefix, pending prefix, generation prefix,
+--       then for each: persona, id, version, seconds (0: it goes at once)
 -- Returns: for each 1, or 0 where a newer version stands
-local clock = redis.call('TIME')
-local now_ms = math.floor((clock[1] * 1000000 + clock[2]) / 1000)
+local time = redis.call('TIME')
+local now_ms = math.floor((time[1] * 1000000 + time[2]) / 1000)
 local done, personas = {}, {}
 for i = 4, #ARGV, 4 do
   local persona, id, version, ttl_ms = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3] * 1000
   local member = persona .. ':' .. id
   local record = ARGV[1] .. member
-  if redis.call('HGET', record, 'v') == version and redis.call('HEXISTS', record, 'g') == 0 then
+  local f = redis.call('HMGET', record, 'v', 'x')
+  if f[1] == version then
     redis.call('ZREM', KEYS[1], member)
     redis.call('ZREM', ARGV[2] .. persona, id)
-    redis.call('HSET', record, 'x', string.format('%.0f', now_ms + ttl_ms))
-    redis.call('PEXPIRE', record, string.format('%.0f', ttl_ms))
+    if ttl_ms == 0 then
+      redis.call('DEL', record)
+    elseif not f[2] then  -- a copy keeps its time: it may be a refilled one, of which the append-only file has nothing
+      redis.call('HSET', record, 'x', string.format('%.0f', now_ms + ttl_ms))
+      redis.call('PEXPIRE', record, string.format('%.0f', ttl_ms))
+    end
     personas[persona] = true
     done[#done + 1] = 1
   else

@@ -1,17 +1,35 @@
 #!lua flags=allow-oom
 -- Make one memory unreadable and leave a grave for the tiers below.
--- KEYS: record, outbox, graves, pending, generation, nudge
--- ARGV: member, id, nudge_ms
--- Returns: nudge (0 or 1)
-local record, outbox, graves, pending, generation, nudge = unpack(KEYS)
-local clock = redis.call('TIME')
-local now_us = clock[1] * 1000000 + clock[2]
-local version = math.max(now_us, (tonumber(redis.call('HGET', record, 'v')) or 0) + 1)
+-- KEYS: record, outbox, graves, pending, generation, nudge, clock
+-- ARGV: member, id, nudge_ms, above (the highest version that the caller has seen),
+--       version of a replayed forget (0: none),
+--       until (us: a forget that comes later was given up by its caller and must not take effect; 0: any time)
+-- Returns: nudge (0 or 1), the version that stands, the time (us)
+local record, outbox, graves, pending, generation, nudge, clock = unpack(KEYS)
+local above, replayed, till = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local time = redis.call('TIME')
+local now_us = time[1] * 1000000 + time[2]
+local now = string.format('%.0f', now_us)
+if till > 0 and now_us > till then
+  return redis.error_reply('LATE ' .. now)
+end
+local old = redis.call('HGET', record, 'v')
+local standing = tonumber(old) or 0
+if replayed > 0 and replayed <= standing then
+  return {0, old, now}
+end
+
+local highest = tonumber(redis.call('GET', clock)) or 0
+local version = replayed > 0 and replayed or math.max(now_us, highest + 1, standing + 1, above + 1)
+local stands = string.format('%.0f', version)
+redis.call('SET', clock, string.format('%.0f', math.max(highest, version)))
 redis.call('DEL', record)
-redis.call('HSET', record, 'g', '1', 'v', string.format('%.0f', version))
+redis.call('HSET', record, 'g', '1', 'v', stands)
 redis.call('ZREM', outbox, ARGV[1])
 redis.call('ZREM', pending, ARGV[2])
 redis.call('ZADD', graves, math.floor(now_us / 1000), ARGV[1])
 redis.call('INCR', generation)
-if redis.call('SET', nudge, '1', 'NX', 'PX', ARGV[3]) then return 1 end
-return 0
+if redis.call('SET', nudge, '1', 'NX', 'PX', ARGV[3]) then
+  return {1, stands, now}
+end
+return {0, stands, now}

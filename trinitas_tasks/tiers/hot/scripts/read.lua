@@ -3,8 +3,8 @@
 -- KEYS: dirty, then the records
 -- ARGV: '1' to count, then the members (persona:id)
 -- Returns: for each record false (not here), 'g' (forgotten) or {body, version, access count, last access in us}
-local clock = redis.call('TIME')
-local now_us = clock[1] * 1000000 + clock[2]
+local time = redis.call('TIME')
+local now_us = time[1] * 1000000 + time[2]
 local found = {}
 -- access counts are flushed to the archive later: not worth an fsync here
 if ARGV[1] == '1' then redis.set_repl(redis.REPL_NONE) end

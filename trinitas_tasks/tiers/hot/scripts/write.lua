@@ -1,32 +1,45 @@
 #!lua
 -- Keep one memory with its outbox entry.
--- KEYS: record, outbox, graves, pending, generation, nudge, dedup
--- ARGV: member, id, body, dedup_ms (0: off), nudge_ms, outbox_limit, record prefix of the persona
--- Returns: id, fresh (0 or 1), nudge (0 or 1)
-local record, outbox, graves, pending, generation, nudge, dedup = unpack(KEYS)
+-- KEYS: record, outbox, graves, pending, generation, nudge, clock, dedup
+-- ARGV: member, id, body, dedup_ms (0: off), nudge_ms, outbox_limit, record prefix of the persona,
+--       above (the highest version that the caller has seen), version of a replayed write (0: none),
+--       until (us: a write that comes later was given up by its caller and must not take effect; 0: any time)
+-- Returns: id, fresh (0 or 1), nudge (0 or 1), the version that stands ('0': none here), the time (us)
+local record, outbox, graves, pending, generation, nudge, clock, dedup = unpack(KEYS)
 local member, id, body, dedup_ms, nudge_ms, limit, prefix = unpack(ARGV)
+local above, replayed, till = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local time = redis.call('TIME')
+local now_us = time[1] * 1000000 + time[2]
+local now_ms = math.floor(now_us / 1000)
+local now = string.format('%.0f', now_us)
+if till > 0 and now_us > till then
+  return redis.error_reply('LATE ' .. now)
+end
 
 if dedup_ms ~= '0' then
   local known = redis.call('GET', dedup)
-  if known and redis.call('HEXISTS', prefix .. known, 'g') == 0 then
-    return {known, 0, 0}
+  local first = known and redis.call('HMGET', prefix .. known, 'v', 'g')
+  if first and not first[2] then
+    return {known, 0, 0, first[1] or '0', now}
   end
 end
 local old = redis.call('HMGET', record, 'v', 'b')
-if old[2] == body then  -- the same call again
-  return {id, 0, 0}
+local standing = tonumber(old[1]) or 0
+local repeated = replayed == 0 and old[2] == body  -- the same call again
+if repeated or (replayed > 0 and replayed <= standing) then
+  return {id, 0, 0, old[1], now}
 end
 if redis.call('ZCARD', outbox) >= tonumber(limit) then
   return redis.error_reply('OVERLOADED ' .. limit)
 end
 
-local clock = redis.call('TIME')
-local now_us = clock[1] * 1000000 + clock[2]
-local now_ms = math.floor(now_us / 1000)
--- a version never goes back, even where the clock does
-local version = math.max(now_us, (tonumber(old[1]) or 0) + 1)
+-- a version never goes back, even where the server's clock does; a replayed write brings its own
+local highest = tonumber(redis.call('GET', clock)) or 0
+local version = replayed > 0 and replayed or math.max(now_us, highest + 1, standing + 1, above + 1)
+local stands = string.format('%.0f', version)
+redis.call('SET', clock, string.format('%.0f', math.max(highest, version)))
 redis.call('DEL', record)
-redis.call('HSET', record, 'b', body, 'v', string.format('%.0f', version))
+redis.call('HSET', record, 'b', body, 'v', stands)
 redis.call('ZADD', outbox, now_ms, member)
 redis.call('ZADD', pending, now_ms, id)
 redis.call('ZREM', graves, member)
@@ -35,6 +48,6 @@ if dedup_ms ~= '0' then
   redis.call('SET', dedup, id, 'PX', dedup_ms)
 end
 if redis.call('SET', nudge, '1', 'NX', 'PX', nudge_ms) then
-  return {id, 1, 1}
+  return {id, 1, 1, stands, now}
 end
-return {id, 1, 0}
+return {id, 1, 0, stands, now}
