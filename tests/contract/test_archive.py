@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from tests.contract.archives import MODEL, found, key, loaded, row, vector_of
+from tests.contract.archives import KINDS, MODEL, found, key, loaded, made, row
 from trinitas_tasks.model import Key, MemoryType
-from trinitas_tasks.tiers.archive.interface import Archive, ArchiveStats, DeadLetter, Touch
+from trinitas_tasks.tiers.archive.interface import Archive, ArchiveStats, Touch
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, 123456, UTC)
 M1 = Key("athena", "m1")
@@ -29,6 +30,13 @@ HARD_CONTENTS = [
 ]
 
 
+@pytest.fixture(params=KINDS)
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
+    """Every archive in turn, and the SQL one as it is read by its file alone."""
+    with made(request.param, tmp_path) as archive:
+        yield archive
+
+
 @pytest.mark.parametrize("content", HARD_CONTENTS)
 def test_content_comes_back_byte_for_byte(archive: Archive, content: Any) -> None:
     stored = row(
@@ -40,7 +48,7 @@ def test_content_comes_back_byte_for_byte(archive: Archive, content: Any) -> Non
         importance=0.1 + 0.2,
         timestamp=NOW,
     )
-    assert archive.store([stored]) == [True]
+    assert archive.store([stored]) == [1]
     record = loaded(archive)
     assert record == stored.record
     assert record.item.to_json() == stored.record.item.to_json()
@@ -64,25 +72,25 @@ def test_records_come_in_the_order_they_were_asked_for(archive: Archive) -> None
 
 def test_storing_again_changes_nothing(archive: Archive) -> None:
     rows = [row(id="a"), row(id="b")]
-    assert archive.store(rows) == [True, True]
-    archive.mark_indexed([(key(each), 1) for each in rows])
-    assert archive.store(rows) == [True, True]
+    assert archive.store(rows) == [1, 1]
+    archive.mark_indexed([(key(each), 1) for each in rows], MODEL)
+    assert archive.store(rows) == [1, 1]
     assert archive.unindexed(MODEL, 10) == []
     assert archive.stats("athena") == ArchiveStats({MemoryType.EPISODIC: 2}, 0, 0)
 
 
 def test_the_higher_version_wins_whatever_comes_first(archive: Archive) -> None:
-    assert archive.store([row("new words", 5)]) == [True]
-    assert archive.store([row("old words", 4), row("older", 3)]) == [False, False]
+    assert archive.store([row("new words", 5)]) == [5]
+    assert archive.store([row("old words", 4), row("older", 3)]) == [5, 5]
     assert loaded(archive) == row("new words", 5).record
-    assert archive.store([row("newest", 6)]) == [True]
+    assert archive.store([row("newest", 6)]) == [6]
     assert found(archive, "new", "old", "words", "older") == []
     assert found(archive, "newest") == ["m1"]
 
 
 def test_of_one_batch_the_highest_version_is_stored(archive: Archive) -> None:
     batch = [row("second", 2), row("third", 3), row("first", 1), row("other", 1, id="m2")]
-    assert archive.store(batch) == [False, True, False, True]
+    assert archive.store(batch) == [3, 3, 3, 1]
     assert loaded(archive) == row("third", 3).record
 
 
@@ -97,62 +105,56 @@ def test_a_new_version_keeps_the_count_of_accesses(archive: Archive) -> None:
 
 def test_what_was_erased_is_gone_with_its_vector_and_words(archive: Archive) -> None:
     archive.store([row("one word", 3), row("one more", 1, id="m2")])
-    archive.erase([(M1, 3)])
+    assert archive.erase([(M1, 3)]) == [None]
     assert loaded(archive) is None
-    assert archive.types_of("athena", ["m1", "m2"]) == [None, MemoryType.EPISODIC]
+    assert archive.versions("athena", ["m1", "m2"]) == [None, 1]
+    assert archive.vectors("athena", ["m1"], MODEL) == [None]
     assert found(archive, "one") == ["m2"]
     assert [each.key.id for each in archive.unindexed(MODEL, 10)] == ["m2"]
 
 
 def test_an_erased_version_never_comes_back(archive: Archive) -> None:
-    archive.erase([(M1, 3), (M1, 2)])  # before it was ever stored: the write is late
-    assert archive.store([row("late", 3), row("later", 2)]) == [False, False]
+    assert archive.erase([(M1, 3), (M1, 2)]) == [None, None]  # before it was ever stored: the write is late
+    assert archive.store([row("later", 2)]) == [3]
+    assert archive.store([row("late", 3)]) == [4]  # not 3: the answer to what was stored
     assert loaded(archive) is None
-    assert archive.store([row("written anew", 4)]) == [True]
-    assert archive.store([row("late", 3)]) == [False]
+    assert archive.store([row("written anew", 4)]) == [4]
+    assert archive.store([row("late", 3)]) == [4]
     archive.erase([(M1, 4)])
-    assert archive.store([row("written anew", 4)]) == [False]
+    assert archive.store([row("written anew", 4)]) == [5]
+    assert archive.store([row("late", 1), row("written again", 6)]) == [6, 6]
 
 
 def test_erasing_an_old_version_spares_a_newer_one(archive: Archive) -> None:
-    archive.store([row("kept", 5)])
-    archive.erase([(M1, 4)])
+    archive.store([row("kept", 5), row("gone", 5, id="m2")])
+    m2 = Key("athena", "m2")
+    assert archive.erase([(M1, 4), (m2, 4), (m2, 5), (M1, 3), (Key("athena", "m3"), 1)]) == [5, None, None, 5, None]
     assert loaded(archive) == row("kept", 5).record
     assert found(archive, "kept") == ["m1"]
+    assert archive.store([row("kept", 4)]) == [5]
 
 
-def test_unindexed_lists_the_oldest_first_until_marked(archive: Archive) -> None:
-    rows = [row(f"text {n}", id=f"m{n}") for n in range(5)]
-    archive.store(rows)
-    waiting = archive.unindexed(MODEL, 3)
-    assert [each.key.id for each in waiting] == ["m0", "m1", "m2"]
-    for each, stored in zip(waiting, rows, strict=False):
-        assert each.vector.dtype == np.float32
-        assert np.array_equal(each.vector, stored.vector)
-    archive.mark_indexed([(each.key, each.version) for each in waiting])
-    assert [each.key.id for each in archive.unindexed(MODEL, 10)] == ["m3", "m4"]
-    assert archive.stats("athena").unindexed == 2
-    assert archive.unindexed("another model", 10) == []
+def test_the_highest_version_is_that_of_a_memory_or_an_erasure(archive: Archive) -> None:
+    assert archive.highest() == 0
+    archive.store([row(version=7), row(version=3, id="m2", persona="hera")])
+    assert archive.highest() == 7
+    archive.erase([(Key("hera", "m2"), 2**62)])
+    assert archive.highest() == 2**62
 
 
-def test_a_mark_for_an_older_version_does_not_count(archive: Archive) -> None:
-    archive.store([row("first", 1)])
-    archive.store([row("second", 2)])
-    archive.mark_indexed([(M1, 1)])
-    [waiting] = archive.unindexed(MODEL, 10)
-    assert waiting.version == 2
-    archive.mark_indexed([(M1, 2)])
-    archive.store([row("third", 3)])
-    [waiting] = archive.unindexed(MODEL, 10)
-    assert np.array_equal(waiting.vector, vector_of(row("third", 3).record.item, 3))
+def test_versions_come_in_the_order_they_were_asked_for(archive: Archive) -> None:
+    archive.store([row(version=n + 1, id=f"m{n}") for n in range(1200)])
+    asked = ["m7", "nothing", "m7", *(f"m{n}" for n in range(1200))]
+    assert archive.versions("athena", asked) == [8, None, 8, *range(1, 1201)]
+    assert archive.versions("hera", ["m7"]) == [None]
+    assert archive.versions("athena", []) == []
 
 
-def test_a_vector_of_another_model_is_added_to_the_same_version(archive: Archive) -> None:
-    archive.store([row()])
-    archive.mark_indexed([(M1, 1)])
-    assert archive.store([row(model="model-b")]) == [True]
-    assert [each.key for each in archive.unindexed("model-b", 10)] == [M1]
-    assert archive.unindexed(MODEL, 10) == []
+def test_everybody_with_a_memory_is_a_persona(archive: Archive) -> None:
+    assert archive.personas() == []
+    archive.store([row(id=f"m{n}", persona=persona) for n in range(3) for persona in ("zeus", "Athena", "athena")])
+    archive.erase([(Key("zeus", f"m{n}"), 1) for n in range(3)])
+    assert archive.personas() == ["Athena", "athena"]
 
 
 @pytest.mark.parametrize("other", ["Athena", "athena-b", "a", "athen", "athena_x", "thena"])
@@ -163,95 +165,16 @@ def test_personas_never_mix(archive: Archive, other: str) -> None:
     assert found(archive, "another", persona=other) == ["m1"]
     archive.erase([(Key(other, "m1"), 9)])
     assert found(archive, "shared") == ["m1"]
-    assert archive.types_of(other, ["m1"]) == [None]
+    assert archive.versions(other, ["m1"]) == [None]
     assert archive.stats(other).by_type == {}
-
-
-def test_words_of_a_personas_name_find_nothing(archive: Archive) -> None:
-    archive.store([row("quiet", persona="a-b")])
-    for term in ("a", "b", "a-b", b"a-b".hex(), f"{b'a-b'.hex()}0", "persona", "terms"):
-        assert found(archive, term, persona="a-b") == []
-
-
-def test_rarer_and_denser_words_come_first(archive: Archive) -> None:
-    archive.store([row("cat " * 3 + "dog", id="dense"), row("cat " + "filler " * 60, id="thin")])
-    archive.store([row("dog fish bird", id=f"o{n}") for n in range(20)])
-    matches = archive.search_text("athena", ["cat", "unknown", "cat"], 10)
-    assert [match.id for match in matches] == ["dense", "thin"]
-    assert matches[0].score > matches[1].score > 0
-    assert [match.id for match in archive.search_text("athena", ["cat"], 1)] == ["dense"]
-
-
-def test_of_equal_scores_the_older_comes_first(archive: Archive) -> None:
-    ids = [f"m{n}" for n in range(50)]
-    random.Random(5).shuffle(ids)
-    archive.store([row("same", id=id_) for id_ in ids])
-    assert found(archive, "same") == ids
-
-
-def test_only_the_types_asked_for_are_found(archive: Archive) -> None:
-    archive.store([row("word", id=kind.value, type=kind) for kind in MemoryType])
-    for kinds in ({MemoryType.WORKING}, {MemoryType.SEMANTIC, MemoryType.EPISODIC}):
-        matches = archive.search_text("athena", ["word"], 10, types=frozenset(kinds))
-        assert {match.id for match in matches} == {kind.value for kind in kinds}
-    assert len(archive.search_text("athena", ["word"], 10)) == 4
-    assert archive.types_of("athena", ["semantic", "x", "working"]) == [MemoryType.SEMANTIC, None, MemoryType.WORKING]
-
-
-def test_japanese_is_found_by_its_bigrams(archive: Archive) -> None:
-    archive.store([row("東京都", terms=("東京", "京都")), row("大阪", id="m2", terms=("大阪",))])
-    assert found(archive, "京都") == ["m1"]
-    assert found(archive, "大阪") == ["m2"]
-
-
-@pytest.mark.parametrize(
-    "term",
-    ['"', '""', "*", "word*", "wor*", "NEAR(", "NEAR(a b)", "AND", "OR", "NOT", "-", "-word", "^word", "terms:word",
-     "persona:x", "{terms}:word", "(", ")", "+", "'", ";", "", " ", "\0", "a\0b", "%", "_", "\\", "𠮷", "🦊",
-     "x" * 100_000, "\ud800"],
-)  # fmt: skip
-def test_no_term_is_syntax(archive: Archive, term: str) -> None:
-    archive.store([row("hay wordsmith"), row("secret", persona="hera")])
-    assert found(archive, term) == []
-    assert found(archive, term, "hay") == ["m1"]
-
-
-def test_words_of_the_query_language_are_words(archive: Archive) -> None:
-    archive.store([row("and"), row("near", id="m2"), row("not", id="m3"), row("c++ or c", id="m4")])
-    assert found(archive, "and") == ["m1"]
-    assert found(archive, "near", "not") == ["m2", "m3"]
-    assert found(archive, "or") == ["m4"]
-
-
-def test_a_question_of_many_thousand_terms_is_answered(archive: Archive) -> None:
-    archive.store([row("needle")])
-    assert found(archive, "needle", *(f"hay{n}" for n in range(20_000))) == ["m1"]
-    assert found(archive) == []
-
-
-def test_dead_letters_are_kept_until_the_memory_is_archived_or_erased(archive: Archive) -> None:
-    letters = [DeadLetter(Key("athena", f"m{n}"), 2, b"\xff\x00 body", "it is broken", NOW) for n in range(3)]
-    archive.bury_dead(letters)
-    again = letters[0]._replace(error="still broken", at=NOW + timedelta(seconds=1))
-    archive.bury_dead([again])
-    assert archive.dead(10) == [letters[1], letters[2], again]
-    assert archive.dead(1) == [letters[1]]
-    assert (archive.stats("athena").dead_letters, archive.stats("hera").dead_letters) == (3, 0)
-    archive.store([row(version=2, id="m0"), row(version=1, id="m1")])
-    archive.erase([(Key("athena", "m2"), 2)])
-    assert archive.dead(10) == [letters[1]]
-
-
-def test_a_letter_about_what_was_erased_is_not_kept(archive: Archive) -> None:
-    archive.erase([(M1, 2)])
-    archive.bury_dead([DeadLetter(M1, 2, b"body", "late", NOW), DeadLetter(M1, 3, b"body", "newer", NOW)])
-    assert [letter.version for letter in archive.dead(10)] == [3]
 
 
 def test_nothing_to_do_is_done(archive: Archive) -> None:
     assert archive.store([]) == []
-    archive.mark_indexed([])
-    archive.erase([])
+    archive.mark_indexed([], MODEL)
+    archive.mark_unindexed([], MODEL)
+    assert archive.erase([]) == []
+    assert archive.drop_dead([]) == 0
     archive.touch([])
     archive.bury_dead([])
     archive.ping()

@@ -2,54 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from sqlite3 import dbapi2 as standard_sqlite
 from typing import Any, Final
 from urllib.parse import quote
+from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from trinitas_tasks.errors import ArchiveError, SettingsError, TrinitasError, Unavailable
+from trinitas_tasks.errors import SettingsError, Unavailable
+from trinitas_tasks.tiers.archive.driver import Locked, explain, sqlite_driver, tells_of_damage
+from trinitas_tasks.tiers.archive.file import DatabaseFile, Identity
 
-START: Final = "run `trinitas up`, or start an ingest worker"
-
-
-class Locked(Unavailable):
-    """Another connection writes, and went on longer than this one waits."""
-
-
-# What SQLite says, what that means here, and what to do.
-MEANINGS: Final[tuple[tuple[str, type[TrinitasError], str], ...]] = (
-    ("locked", Locked, "another process is writing to it: try again"),
-    ("disk is full", Unavailable, "make room on its disk"),
-    ("readonly", Unavailable, "make the file and its folder writable for this user"),
-    ("unable to open", Unavailable, f"it is missing ({START}) or not open to this user (check its folder)"),
-    ("disk i/o", Unavailable, "check its disk: space, quota and health"),
-    ("not a database", ArchiveError, "it is another kind of file: move it away, then restore a backup"),
-    ("malformed", ArchiveError, "the file is damaged: move it away, then restore a backup"),
-    ("no such module", ArchiveError, "this SQLite has no FTS5: install the package pysqlite3"),
-    ("no such table", ArchiveError, f"its schema is missing: {START}"),
-    ("no such column", ArchiveError, f"its schema is of another version: {START}"),
-)
-
-
-def sqlite_driver() -> Any:
-    """The driver with the newest SQLite: the standard library's, or the package ``pysqlite3`` if installed.
-
-    All of a process must open one file by the same driver: a second copy of SQLite drops the locks of the
-    first when it closes the file (https://sqlite.org/howtocorrupt.html, section 2.2.1).
-    """
-    if importlib.util.find_spec("pysqlite3") is None:
-        return standard_sqlite
-    other = importlib.import_module("pysqlite3.dbapi2")
-    return max(standard_sqlite, other, key=lambda module: module.sqlite_version_info)
+_OPENING: Final = threading.Lock()
+"""Held while connections are opened and closed, and over every fork of this process."""
+_ALL: Final[WeakSet[Engines]] = WeakSet()
 
 
 def parse(url: str) -> URL:
@@ -68,54 +39,82 @@ class Engines:
     """One writer and several readers of one database, opened at the first call.
 
     On SQLite a missing file is never created, writers begin with BEGIN IMMEDIATE (a transaction that starts
-    to write later fails at once where it should wait) and readers see one snapshot and cannot write.
+    to write later fails at once where it should wait) and readers see one snapshot and cannot write. When
+    another file stands at the path, or the file is damaged, the next call opens it anew.
     """
 
     def __init__(self, url: str, *, busy_timeout_ms: int) -> None:
         self._url = parse(url)
         self._busy_timeout_ms = busy_timeout_ms
         self._opened: dict[str, Engine] = {}
-        self._lock = threading.Lock()
-        self.is_sqlite: Final = self._url.get_backend_name() == "sqlite"
-        self.where: Final = (
-            str(Path(self._url.database or "").absolute()) if self.is_sqlite else self._url.render_as_string()
-        )
+        is_sqlite = self._url.get_backend_name() == "sqlite"
+        self.file: Final = DatabaseFile(self._url.database or "") if is_sqlite else None
+        self.where: Final = str(self.file.path) if self.file else self._url.render_as_string()
+        _ALL.add(self)
 
     @contextmanager
     def write(self, what: str) -> Iterator[Connection]:
         """A transaction that may write; committed at the end, rolled back on an error."""
-        with self._explained(what), self._engine("writer", self._open_writer).begin() as connection:
-            yield connection
+        with self._explained(what):
+            file = self._look(what)
+            with self._begun("writer", self._open_writer) as connection:
+                yield connection
+            if self._look(what) != file:
+                raise Unavailable(f"the archive {self.where} was replaced by another file meanwhile: try again")
 
     @contextmanager
     def read(self, what: str) -> Iterator[Connection]:
         """A transaction that reads."""
-        with self._explained(what), self._engine("reader", self._open_reader).begin() as connection:
-            yield connection
-
-    def create_file(self) -> None:
-        """Make an empty SQLite file, closed to other users, unless there is one. Raises: Unavailable."""
-        try:
-            Path(self.where).parent.mkdir(parents=True, exist_ok=True)
-            Path(self.where).touch(mode=0o600)
-        except OSError as error:
-            raise Unavailable(f"the archive {self.where} cannot be created: {error.strerror}") from error
+        with self._explained(what):
+            self._look(what)
+            with self._begun("reader", self._open_reader) as connection:
+                yield connection
 
     def close(self) -> None:
         """Close all connections; the next call opens new ones."""
-        with self._lock:
-            opened, self._opened = self._opened, {}
+        with _OPENING:
+            self.dispose()
+
+    def dispose(self) -> None:
+        """As `close`, for a caller that holds the lock."""
+        opened, self._opened = self._opened, {}
         for engine in opened.values():
             engine.dispose()
+        if self.file:
+            self.file.forget()
+
+    def _look(self, what: str) -> Identity | None:
+        """Which file stands at the path; connections to another one are closed. Raises: Unavailable."""
+        if self.file is None:
+            return None
+        with _OPENING:
+            try:
+                if self.file.replaced():
+                    self.dispose()
+                return self.file.identity()
+            except OSError as error:
+                raise explain(self.where, what, "unable to open database file", passing=True) from error
+
+    @contextmanager
+    def _begun(self, role: str, build: Callable[[], Engine]) -> Iterator[Connection]:
+        with self._engine(role, build).begin() as connection:
+            self._note_log()  # a writer has it open
+            yield connection
+            self._note_log()  # and so has a reader, once it read
+
+    def _note_log(self) -> None:
+        if self.file:
+            with _OPENING:
+                self.file.note_log()
 
     def _engine(self, role: str, build: Callable[[], Engine]) -> Engine:
-        with self._lock:
+        with _OPENING:
             if role not in self._opened:
                 self._opened[role] = build()
             return self._opened[role]
 
     def _open_writer(self) -> Engine:
-        if not self.is_sqlite:
+        if self.file is None:
             return create_engine(self._url, hide_parameters=True, pool_pre_ping=True)
         # one connection: threads queue for it in order, where SQLite would let them race
         engine = self._open_sqlite(pool_size=1, max_overflow=0)
@@ -124,7 +123,7 @@ class Engines:
         return engine
 
     def _open_reader(self) -> Engine:
-        if not self.is_sqlite:
+        if self.file is None:
             return self._open_writer()
         engine = self._open_sqlite(pool_size=5, max_overflow=10)
         event.listen(engine, "connect", self._prepare_reader)
@@ -158,17 +157,24 @@ class Engines:
     def _explained(self, what: str) -> Iterator[None]:
         try:
             yield
+        except PoolTimeout as error:
+            raise Locked(
+                f"the archive {self.where} failed to {what}: all its connections are in use; try again"
+            ) from error
         except SQLAlchemyError as error:
-            raise self._explain(what, error) from error
+            said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+            if self.file and tells_of_damage(said):
+                self.close()
+            lost = isinstance(error, DBAPIError) and error.connection_invalidated
+            raise explain(self.where, what, said, passing=lost or isinstance(error, OperationalError)) from error
 
-    def _explain(self, what: str, error: SQLAlchemyError) -> TrinitasError:
-        failed = f"the archive {self.where} failed to {what}"
-        if isinstance(error, PoolTimeout):
-            return Locked(f"{failed}: all its connections are in use; try again")
-        said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-        for sign, kind, advice in MEANINGS if self.is_sqlite else ():
-            if sign in said.lower():
-                return kind(f"{failed}: {said}; {advice}")
-        if isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
-            return Unavailable(f"{failed}: {said}; try again")
-        return ArchiveError(f"{failed}: {said}")
+
+def _close_all() -> None:
+    # SQLite counts its locks by process: a child that inherits a connection believes to hold locks which it
+    # does not, even on the connections that it opens by itself
+    _OPENING.acquire()
+    for each in list(_ALL):
+        each.dispose()
+
+
+os.register_at_fork(before=_close_all, after_in_parent=_OPENING.release, after_in_child=_OPENING.release)

@@ -1,18 +1,22 @@
-"""Full text in SQLite: one FTS5 table; its rowid is a memory's ``seq``, its columns are persona and terms."""
+"""Full text in SQLite: one FTS5 table; its rowid is a memory's ``seq``, its columns are persona and terms.
+
+The statements are text, for SQLAlchemy and for the driver alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import BindParameter, TextClause, bindparam, text
+from trinitas_tasks.model import MemoryType
 
 MAX_TERMS: Final = 256
 """Of a longer question only so many different terms are looked up, the first ones: each costs a walk
 through its list of memories, and a question is no better for its thousandth word."""
 
-DELETE: Final = text("DELETE FROM memories_fts WHERE rowid = :of_seq")
-INSERT: Final = text("INSERT INTO memories_fts (rowid, persona, terms) VALUES (:of_seq, :persona, :terms)")
+DELETE: Final = "DELETE FROM memories_fts WHERE rowid = :of_seq"
+INSERT: Final = "INSERT INTO memories_fts (rowid, persona, terms) VALUES (:of_seq, :persona, :terms)"
 
 # bm25() is the lower the better; 0.0 and 1.0 weigh persona and terms.
 _SEARCH: Final = """
@@ -26,15 +30,23 @@ _SEARCH: Final = """
     WHERE memories.persona = :persona
     ORDER BY found.score DESC, found.seq
 """
-_OF_TYPES: Final = "JOIN memories AS kept ON kept.seq = memories_fts.rowid AND kept.type IN :types"
+_OF_TYPES: Final = """
+    JOIN memories AS kept ON kept.seq = memories_fts.rowid AND kept.type IN (SELECT value FROM json_each(:types))
+"""
 
 
-def search(*, of_types: bool) -> TextClause:
-    """The statement, best first, then oldest; parameters: expression, persona, limit and maybe types."""
-    if not of_types:
-        return text(_SEARCH.format(join=""))
-    types: BindParameter[Sequence[str]] = bindparam("types", expanding=True)
-    return text(_SEARCH.format(join=_OF_TYPES)).bindparams(types)
+def search(
+    persona: str, terms: Iterable[str], limit: int, types: frozenset[MemoryType]
+) -> tuple[str, dict[str, str | int]] | None:
+    """The statement, which answers with ids and scores, best first, then oldest, and its parameters; None where
+    there is nothing to look up."""
+    looked_up = expression(persona, terms)
+    if not looked_up:
+        return None
+    asked: dict[str, str | int] = {"expression": looked_up, "persona": persona, "limit": limit}
+    if not types:
+        return _SEARCH.format(join=""), asked
+    return _SEARCH.format(join=_OF_TYPES), asked | {"types": json.dumps(sorted(types))}
 
 
 def persona_token(persona: str) -> str:

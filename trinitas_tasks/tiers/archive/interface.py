@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from pydantic import JsonValue
 
 from trinitas_tasks.model import Key, MemoryType, Record
 
@@ -33,11 +35,29 @@ class Unindexed(NamedTuple):
     vector: NDArray[np.float32]
 
 
+class Listed(NamedTuple):
+    """An archived memory: ``seq`` tells the order in which they came, from 1; whether it has a vector of the
+    model (embedded) and whether the vector tier has that (indexed)."""
+
+    seq: int
+    key: Key
+    version: int
+    embedded: bool
+    indexed: bool
+
+
 class Match(NamedTuple):
     """A memory's id and its BM25 score, higher is better, for one query."""
 
     id: str
     score: float
+
+
+class Similar(NamedTuple):
+    """A memory's id and its cosine similarity to the query, -1 to 1."""
+
+    id: str
+    similarity: float
 
 
 class Touch(NamedTuple):
@@ -58,6 +78,18 @@ class DeadLetter(NamedTuple):
     at: datetime
 
 
+class Run(NamedTuple):
+    """What one run of a task came to: how many memories it looked at, changed and failed with."""
+
+    task: str
+    started: datetime
+    seconds: float
+    examined: int
+    changed: int
+    errors: int
+    detail: Mapping[str, JsonValue]
+
+
 @dataclass(frozen=True, slots=True)
 class ArchiveStats:
     """One persona's memories by type; how many wait for the vector tier; how many dead letters there are."""
@@ -67,27 +99,11 @@ class ArchiveStats:
     dead_letters: int
 
 
-class Archive(Protocol):
-    """Everything is transactional. Of two versions of a memory the higher wins, whatever the order of
-    arrival; a version at or below one that was erased is not stored.
-
-    Errors: Unavailable (locked, disk full), ArchiveError."""
-
-    def store(self, rows: Sequence[Row]) -> list[bool]:
-        """Commit records, vectors and terms in one transaction; True where this version is now the one
-        archived (also when it was before), False where a newer one or an erasure stands."""
-
-    def mark_indexed(self, keys: Sequence[tuple[Key, int]]) -> None:
-        """The vector tier has these versions."""
-
-    def unindexed(self, model: str, limit: int) -> list[Unindexed]:
-        """Memories whose vector of this model the vector tier does not have yet, oldest first."""
+class Reader(Protocol):
+    """What a client reads by itself when the workers are away. Errors: Unavailable, ArchiveError."""
 
     def load(self, persona: str, ids: Sequence[str]) -> list[Record | None]:
         """The records in order, None for what is not here."""
-
-    def erase(self, keys: Sequence[tuple[Key, int]]) -> None:
-        """Delete versions up to the given ones, with vectors and terms, and remember that they were."""
 
     def search_text(
         self, persona: str, terms: Sequence[str], limit: int, *, types: frozenset[MemoryType] = frozenset()
@@ -95,8 +111,52 @@ class Archive(Protocol):
         """The persona's memories that hold any of the terms, best BM25 first; if types are given, of these
         only."""
 
-    def types_of(self, persona: str, ids: Sequence[str]) -> list[MemoryType | None]:
-        """The types in order, None for what is not here."""
+    def close(self) -> None:
+        """Give the connections back."""
+
+
+class Archive(Reader, Protocol):
+    """Everything is transactional. Of two versions of a memory the higher wins, whatever the order of
+    arrival; a version at or below one that was erased is not stored.
+
+    Errors: Unavailable (locked, missing, disk full), ArchiveError."""
+
+    def store(self, rows: Sequence[Row]) -> list[int]:
+        """Commit records, vectors and terms in one transaction; the versions that stand now: a row's own where
+        it is the one archived (also when it was before), a higher one where something newer or an erasure
+        stands."""
+
+    def erase(self, keys: Sequence[tuple[Key, int]]) -> list[int | None]:
+        """Delete versions up to the given ones, with vectors and terms, and remember that they were; the
+        version of a newer memory that still stands, None where none does."""
+
+    def versions(self, persona: str, ids: Sequence[str]) -> list[int | None]:
+        """The versions in order, None for what is not here."""
+
+    def highest(self) -> int:
+        """The highest version of all memories and erasures, 0 where there are none."""
+
+    def personas(self) -> list[str]:
+        """Everybody who has a memory here, by name."""
+
+    def listed(self, after: int, limit: int, model: str) -> list[Listed]:
+        """The memories of all personas that follow this ``seq`` (0: from the first), in its order."""
+
+    def mark_indexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
+        """The vector tier has the vectors of this model for these versions."""
+
+    def mark_unindexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
+        """The vector tier lacks the vectors of this model for these versions."""
+
+    def unindexed(self, model: str, limit: int) -> list[Unindexed]:
+        """Memories whose vector of this model the vector tier does not have yet, oldest first."""
+
+    def vectors(self, persona: str, ids: Sequence[str], model: str) -> list[NDArray[np.float32] | None]:
+        """The vectors (float32, (dim,)) in order, None where there is none of this model."""
+
+    def nearest(self, persona: str, vector: NDArray[np.float32], model: str, limit: int) -> list[Similar]:
+        """The persona's memories whose vectors of this model and dimension are most similar, best first:
+        exact, by looking at every one."""
 
     def touch(self, touches: Sequence[Touch]) -> None:
         """Add accesses; what is not here is ignored."""
@@ -104,14 +164,23 @@ class Archive(Protocol):
     def bury_dead(self, letters: Sequence[DeadLetter]) -> None:
         """Keep records that cannot be archived; the same key and version again replaces the letter."""
 
-    def dead(self, limit: int) -> list[DeadLetter]:
-        """The letters of all personas, oldest first."""
+    def dead(self, limit: int, persona: str | None = None) -> list[DeadLetter]:
+        """The letters of one persona or of all, oldest first."""
+
+    def drop_dead(self, keys: Sequence[tuple[Key, int]]) -> int:
+        """Delete the letters about these versions; how many there were."""
+
+    def log_run(self, run: Run) -> None:
+        """Keep what a task did; of each task the newest 1,000 are kept."""
+
+    def runs(self, task: str, limit: int) -> list[Run]:
+        """What a task did, newest first."""
 
     def stats(self, persona: str) -> ArchiveStats:
         """Counts of one persona."""
 
-    def ping(self) -> None:
-        """Return if it answers and its schema is the one expected. Raises: Unavailable, ArchiveError."""
+    def facts(self) -> dict[str, JsonValue]:
+        """What a doctor wants to know of the database, by name; never memories or passwords."""
 
-    def close(self) -> None:
-        """Give the connections back."""
+    def ping(self) -> None:
+        """Return if it answers, has room and its schema is the one expected. Raises: Unavailable, ArchiveError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,10 +13,23 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record
-from trinitas_tasks.tiers.archive.interface import ArchiveStats, DeadLetter, Match, Row, Touch, Unindexed
-from trinitas_tasks.tiers.archive.rows import highest, key_of
+from trinitas_tasks.tiers.archive.blobs import to_blob
+from trinitas_tasks.tiers.archive.interface import (
+    ArchiveStats,
+    DeadLetter,
+    Listed,
+    Match,
+    Row,
+    Run,
+    Similar,
+    Touch,
+    Unindexed,
+)
+from trinitas_tasks.tiers.archive.nearest import nearest
+from trinitas_tasks.tiers.archive.rows import KEPT_RUNS, highest, key_of
 
 K1: Final = 1.2
 B: Final = 0.75
@@ -40,22 +53,23 @@ class MemoryArchive:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._seq = itertools.count()
+        self._seq = itertools.count(1)
         self._memories: dict[Key, _Memory] = {}
         self._erased: dict[Key, int] = {}
         self._dead: dict[tuple[Key, int], DeadLetter] = {}
+        self._runs: defaultdict[str, list[Run]] = defaultdict(list)
 
-    def store(self, rows: Sequence[Row]) -> list[bool]:
+    def store(self, rows: Sequence[Row]) -> list[int]:
         """See Archive."""
         bodies = [row.record.item.to_json() for row in rows]
         with self._lock:
             for row, body in zip(rows, bodies, strict=True):
                 self._store(key_of(row), row, body)
-            held = (self._memories.get(key_of(row)) for row in rows)
-            return [
-                memory is not None and memory.version == row.record.version
-                for memory, row in zip(held, rows, strict=True)
-            ]
+            return [self._standing(key_of(row), row.record.version) for row in rows]
+
+    def _standing(self, key: Key, version: int) -> int:
+        held = self._memories.get(key)
+        return held.version if held else max(self._erased[key], version + 1)
 
     def _store(self, key: Key, row: Row, body: bytes) -> None:
         item, version = row.record
@@ -79,22 +93,44 @@ class MemoryArchive:
     def _drop_letters(self, key: Key, version: int) -> None:
         self._dead = {of: letter for of, letter in self._dead.items() if of[0] != key or of[1] > version}
 
-    def mark_indexed(self, keys: Sequence[tuple[Key, int]]) -> None:
+    def mark_indexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
         """See Archive."""
         with self._lock:
             for key, version in keys:
-                if (held := self._memories.get(key)) is not None and held.version == version:
-                    held.indexed.update(held.vectors)
+                held = self._memories.get(key)
+                if held is not None and held.version == version and model in held.vectors:
+                    held.indexed.add(model)
+
+    def mark_unindexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
+        """See Archive."""
+        with self._lock:
+            for key, version in keys:
+                held = self._memories.get(key)
+                if held is not None and held.version == version:
+                    held.indexed.discard(model)
 
     def unindexed(self, model: str, limit: int) -> list[Unindexed]:
         """See Archive."""
         with self._lock:
             waiting = (
                 Unindexed(key, held.version, held.vectors[model].copy())
-                for key, held in sorted(self._memories.items(), key=lambda pair: pair[1].seq)
+                for key, held in self._by_seq()
                 if model in held.vectors and model not in held.indexed
             )
             return list(itertools.islice(waiting, limit))
+
+    def listed(self, after: int, limit: int, model: str) -> list[Listed]:
+        """See Archive."""
+        with self._lock:
+            following = (
+                Listed(held.seq, key, held.version, model in held.vectors, model in held.indexed)
+                for key, held in self._by_seq()
+                if held.seq > after
+            )
+            return list(itertools.islice(following, limit))
+
+    def _by_seq(self) -> list[tuple[Key, _Memory]]:
+        return sorted(self._memories.items(), key=lambda pair: pair[1].seq)
 
     def load(self, persona: str, ids: Sequence[str]) -> list[Record | None]:
         """See Archive."""
@@ -102,13 +138,23 @@ class MemoryArchive:
             held = [self._memories.get(Key(persona, id_)) for id_ in ids]
             return [_record(memory) if memory else None for memory in held]
 
-    def types_of(self, persona: str, ids: Sequence[str]) -> list[MemoryType | None]:
+    def versions(self, persona: str, ids: Sequence[str]) -> list[int | None]:
         """See Archive."""
         with self._lock:
             held = [self._memories.get(Key(persona, id_)) for id_ in ids]
-            return [memory.type if memory else None for memory in held]
+            return [memory.version if memory else None for memory in held]
 
-    def erase(self, keys: Sequence[tuple[Key, int]]) -> None:
+    def highest(self) -> int:
+        """See Archive."""
+        with self._lock:
+            return max([memory.version for memory in self._memories.values()] + [*self._erased.values()], default=0)
+
+    def personas(self) -> list[str]:
+        """See Archive."""
+        with self._lock:
+            return sorted({key.persona for key in self._memories})
+
+    def erase(self, keys: Sequence[tuple[Key, int]]) -> list[int | None]:
         """See Archive."""
         with self._lock:
             for key, version in highest(keys).items():
@@ -117,6 +163,25 @@ class MemoryArchive:
                 if held is None or held.version <= version:
                     self._memories.pop(key, None)
                     self._erased[key] = max(version, self._erased.get(key, version))
+            left = [self._memories.get(key) for key, _ in keys]
+            return [held.version if held else None for held in left]
+
+    def vectors(self, persona: str, ids: Sequence[str], model: str) -> list[NDArray[np.float32] | None]:
+        """See Archive."""
+        with self._lock:
+            held = [self._memories.get(Key(persona, id_)) for id_ in ids]
+            found = [memory.vectors.get(model) if memory else None for memory in held]
+            return [vector if vector is None else vector.copy() for vector in found]
+
+    def nearest(self, persona: str, vector: NDArray[np.float32], model: str, limit: int) -> list[Similar]:
+        """See Archive."""
+        with self._lock:
+            mine = [
+                (held.seq, key.id, to_blob(held.vectors[model]))
+                for key, held in self._memories.items()
+                if key.persona == persona and model in held.vectors and len(held.vectors[model]) == len(vector)
+            ]
+        return nearest(vector, [mine], limit)
 
     def search_text(
         self, persona: str, terms: Sequence[str], limit: int, *, types: frozenset[MemoryType] = frozenset()
@@ -158,10 +223,27 @@ class MemoryArchive:
                 if letter.key not in self._erased or self._erased[letter.key] < letter.version:
                     self._dead[letter.key, letter.version] = letter
 
-    def dead(self, limit: int) -> list[DeadLetter]:
+    def dead(self, limit: int, persona: str | None = None) -> list[DeadLetter]:
         """See Archive."""
         with self._lock:
-            return sorted(self._dead.values(), key=lambda letter: (letter.at, letter.key, letter.version))[:limit]
+            mine = [letter for letter in self._dead.values() if persona in (None, letter.key.persona)]
+        return sorted(mine, key=lambda letter: (letter.at, letter.key, letter.version))[:limit]
+
+    def drop_dead(self, keys: Sequence[tuple[Key, int]]) -> int:
+        """See Archive."""
+        with self._lock:
+            return sum(self._dead.pop(named, None) is not None for named in keys)
+
+    def log_run(self, run: Run) -> None:
+        """See Archive."""
+        with self._lock:
+            kept = [*self._runs[run.task], run]
+            self._runs[run.task] = sorted(kept, key=lambda each: each.started)[-KEPT_RUNS:]
+
+    def runs(self, task: str, limit: int) -> list[Run]:
+        """See Archive."""
+        with self._lock:
+            return self._runs[task][::-1][:limit]
 
     def stats(self, persona: str) -> ArchiveStats:
         """See Archive."""
@@ -172,6 +254,10 @@ class MemoryArchive:
                 unindexed=sum(not held.vectors.keys() <= held.indexed for held in mine),
                 dead_letters=sum(key.persona == persona for key, _ in self._dead),
             )
+
+    def facts(self) -> dict[str, JsonValue]:
+        """See Archive."""
+        return {"where": "this process's memory", "full": False}
 
     def ping(self) -> None:
         """See Archive."""

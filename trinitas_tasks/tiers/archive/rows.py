@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from trinitas_tasks.errors import ArchiveError, InvalidMemory
@@ -18,6 +16,10 @@ from trinitas_tasks.tiers.archive.interface import Row
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 
+IN_LIST: Final = 500
+"""How many ids one statement names."""
+KEPT_RUNS: Final = 1000
+"""How many runs of each task are kept."""
 ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 T = TypeVar("T")
@@ -79,11 +81,7 @@ def to_columns(record: Record, archived_at: datetime) -> dict[str, Any]:
 def _json(item: MemoryItem, value: object) -> str:
     try:
         return ENCODER.encode(value)
-    except (
-        ValueError,
-        TypeError,
-        RecursionError,
-    ) as error:  # e.g. an integer of more digits than Python prints
+    except (ValueError, TypeError, RecursionError) as error:  # e.g. an integer of more digits than Python prints
         raise InvalidMemory(f"{item.persona}/{item.id} cannot be archived: {error}") from error
 
 
@@ -107,16 +105,6 @@ def from_columns(columns: Mapping[str, Any]) -> Record:
         said = complaint(error) if isinstance(error, ValidationError) else str(error)
         raise ArchiveError(f"the archive's row of {columns['persona']}/{columns['id']} is damaged: {said}") from error
     return Record(item, columns["version"])
-
-
-def to_blob(vector: NDArray[np.float32]) -> bytes:
-    """The vector as float32, little-endian."""
-    return np.ascontiguousarray(vector, dtype="<f4").tobytes()
-
-
-def from_blob(data: bytes) -> NDArray[np.float32]:
-    """The vector, float32, (dim,)."""
-    return np.frombuffer(data, dtype="<f4").astype(np.float32)
 
 
 def chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -6,8 +6,6 @@ microseconds since 1970 in UTC. The full-text table is not declared here: only S
 
 from __future__ import annotations
 
-from typing import Final
-
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -25,8 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD: Final = "0001"
-"""The revision of the newest migration. Revisions are four digits, so a later one compares greater."""
+from trinitas_tasks.tiers.archive.revisions import HEAD as HEAD
 
 metadata = MetaData()
 
@@ -51,6 +48,7 @@ memories = Table(
     Column("content", Text, nullable=False),
     UniqueConstraint("persona", "id", name="memories_persona_id"),
     Index("memories_persona_type", "persona", "type"),
+    Index("memories_version", "version"),
     sqlite_autoincrement=True,
 )
 
@@ -79,6 +77,7 @@ tombstones = Table(
     Column("id", String(128), primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
+    Index("tombstones_version", "version"),
 )
 """Up to which version a memory was erased. A key is in here or in `memories`, never in both."""
 
@@ -93,3 +92,18 @@ dead_letters = Table(
     Column("error", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("seq", Sequential, primary_key=True, autoincrement=True),
+    Column("task", String(64), nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("seconds", Float(53), nullable=False),
+    Column("examined", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("runs_newest", "task", "started", "seq"),
+)
+"""What the tasks did: the newest of each (see `rows.KEPT_RUNS`)."""

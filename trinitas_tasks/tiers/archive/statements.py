@@ -8,31 +8,30 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from sqlalchemy import Insert, Table, bindparam, case, delete, literal_column, select, update
+from sqlalchemy import Insert, Table, bindparam, case, delete, literal_column, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
-from trinitas_tasks.tiers.archive.schema import dead_letters, memories, tombstones, vectors
+from trinitas_tasks.tiers.archive import fulltext
+from trinitas_tasks.tiers.archive.schema import dead_letters, memories, runs, tombstones, vectors
 
 OF_THE_MEMORY: Final = {"seq", "persona", "id", "last_access", "access_count"}
 """What a newer version does not replace."""
 
 WAITING: Final = vectors.c.indexed == literal_column("0")  # written out: only then is the partial index used
-MARK_INDEXED: Final = (
-    update(vectors)
+_OF_THIS_VERSION: Final = (
+    vectors.c.model == bindparam("of_model"),
+    vectors.c.memory
+    == select(memories.c.seq)
     .where(
-        WAITING,
-        vectors.c.memory
-        == select(memories.c.seq)
-        .where(
-            memories.c.persona == bindparam("of_persona"),
-            memories.c.id == bindparam("of_id"),
-            memories.c.version == bindparam("of_version"),
-        )
-        .scalar_subquery(),
+        memories.c.persona == bindparam("of_persona"),
+        memories.c.id == bindparam("of_id"),
+        memories.c.version == bindparam("of_version"),
     )
-    .values(indexed=1)
+    .scalar_subquery(),
 )
+MARK_INDEXED: Final = update(vectors).where(WAITING, *_OF_THIS_VERSION).values(indexed=1)
+MARK_UNINDEXED: Final = update(vectors).where(vectors.c.indexed == 1, *_OF_THIS_VERSION).values(indexed=0)
 TOUCH: Final = (
     update(memories)
     .where(memories.c.persona == bindparam("of_persona"), memories.c.id == bindparam("of_id"))
@@ -51,7 +50,21 @@ DROP_LETTERS: Final = delete(dead_letters).where(
     dead_letters.c.id == bindparam("of_id"),
     dead_letters.c.version <= bindparam("of_version"),
 )
-
+DROP_LETTER: Final = delete(dead_letters).where(
+    dead_letters.c.persona == bindparam("of_persona"),
+    dead_letters.c.id == bindparam("of_id"),
+    dead_letters.c.version == bindparam("of_version"),
+)
+DROP_OLD_RUNS: Final = delete(runs).where(
+    runs.c.seq.in_(
+        select(runs.c.seq)
+        .where(runs.c.task == bindparam("of_task"))
+        .order_by(runs.c.started.desc(), runs.c.seq.desc())
+        .offset(bindparam("kept"))
+    )
+)
+DELETE_TERMS: Final = text(fulltext.DELETE)
+INSERT_TERMS: Final = text(fulltext.INSERT)
 
 ANY_LETTER: Final = select(dead_letters.c.version).limit(1)
 

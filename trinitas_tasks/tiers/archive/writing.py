@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Column, Connection, Executable, Table, select
+from sqlalchemy import Column, Connection, Executable, Table, insert, select
 
 from trinitas_tasks.model import Key
 from trinitas_tasks.tiers.archive import fulltext, statements
-from trinitas_tasks.tiers.archive.interface import DeadLetter, Row
-from trinitas_tasks.tiers.archive.rows import chunks, key_of, newest, to_blob, to_micros
-from trinitas_tasks.tiers.archive.schema import memories, tombstones
-
-IN_LIST: Final = 500
+from trinitas_tasks.tiers.archive.blobs import to_blob
+from trinitas_tasks.tiers.archive.interface import DeadLetter, Row, Run
+from trinitas_tasks.tiers.archive.rows import ENCODER, IN_LIST, KEPT_RUNS, chunks, key_of, newest, to_micros
+from trinitas_tasks.tiers.archive.schema import memories, runs, tombstones
 
 
 def of_key(key: Key, **more: object) -> dict[str, object]:
     """The parameters by which the statements name a memory."""
     return {"of_persona": key.persona, "of_id": key.id, **more}
+
+
+def marks(keys: Sequence[tuple[Key, int]], model: str) -> list[dict[str, object]]:
+    """The parameters by which the statements name a vector."""
+    return [of_key(key, of_version=version, of_model=model) for key, version in keys]
 
 
 def each(connection: Connection, statement: Executable, parameters: Sequence[Mapping[str, object]]) -> None:
@@ -27,12 +31,11 @@ def each(connection: Connection, statement: Executable, parameters: Sequence[Map
         connection.execute(statement, parameters)
 
 
-def store(connection: Connection, rows: Sequence[Row], columns: Mapping[Key, dict[str, Any]]) -> list[bool]:
+def store(connection: Connection, rows: Sequence[Row], columns: Mapping[Key, dict[str, Any]]) -> list[int]:
     """See Archive; ``columns`` are those of the newest row of each key. Letters about what is archived go."""
-    dialect = connection.dialect.name
     wanted = newest(rows)
     held, gone = _held(connection, wanted), _gone(connection, wanted)
-    again = {key: row for key, row in wanted.items() if key in held and held[key][1] == row.record.version}
+    again = {key: held[key][0] for key, row in wanted.items() if key in held and held[key][1] == row.record.version}
     newer = [
         columns[key]
         for key, row in wanted.items()
@@ -40,36 +43,37 @@ def store(connection: Connection, rows: Sequence[Row], columns: Mapping[Key, dic
         and (key not in gone or gone[key] < row.record.version)
     ]
     written = _put_memories(connection, newer)
-    fresh = [(seq, wanted[key]) for key, seq in written.items()]
-
-    replaced = [{"of_seq": seq} for key, seq in written.items() if key in held]
-    each(connection, statements.DROP_VECTORS, replaced)
-    known = [(held[key][0], row) for key, row in again.items()]
-    each(connection, statements.put_vector(dialect), [_vector(seq, row) for seq, row in fresh + known])
-    if has_full_text(connection):
-        each(connection, fulltext.DELETE, replaced)
-        each(connection, fulltext.INSERT, [_terms(seq, row) for seq, row in fresh])
-
-    standing = {key: wanted[key].record.version for key in (*written, *again)}
+    _put_what_belongs(connection, [(seq, wanted[key], key in held) for key, seq in written.items()])
+    _put_vectors(connection, [(seq, wanted[key]) for key, seq in (written | again).items()])
     each(connection, statements.DROP_TOMBSTONE, [of_key(key) for key in written if key in gone])
-    _drop_letters(connection, standing)
-    return [standing.get(key_of(row)) == row.record.version for row in rows]
+
+    stored = {key: wanted[key].record.version for key in (*written, *again)}
+    _drop_letters(connection, stored)
+    if len(written) < len(newer):  # another connection was faster, as databases allow that lock rows only
+        held |= _held(connection, wanted)
+    standing = {key: version for key, (_, version) in held.items()} | stored
+    # of an erasure at this very version the answer is higher all the same: it was not stored
+    return [
+        standing[key] if (key := key_of(row)) in standing else max(gone[key], row.record.version + 1) for row in rows
+    ]
 
 
-def erase(connection: Connection, keys: Mapping[Key, int], at: int) -> None:
-    """See Archive. Letters about what is erased go too."""
+def erase(connection: Connection, keys: Mapping[Key, int], at: int) -> dict[Key, int]:
+    """See Archive; the versions of what still stands. Letters about what is erased go too."""
     held = _held(connection, keys)
     doomed = [{"of_seq": seq} for key, (seq, version) in held.items() if version <= keys[key]]
+    standing = {key: version for key, (_, version) in held.items() if version > keys[key]}
     if has_full_text(connection):
-        each(connection, fulltext.DELETE, doomed)
+        each(connection, statements.DELETE_TERMS, doomed)
     each(connection, statements.DROP_MEMORY, doomed)  # and its vectors, by the foreign key
     _drop_letters(connection, keys)
     tombs = [
         {"persona": key.persona, "id": key.id, "version": version, "at": at}
         for key, version in keys.items()
-        if key not in held or held[key][1] <= version
+        if key not in standing
     ]
     each(connection, statements.put_tombstone(connection.dialect.name), tombs)
+    return standing
 
 
 def bury(connection: Connection, letters: Sequence[DeadLetter]) -> None:
@@ -91,6 +95,21 @@ def bury(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     each(connection, statements.put_letter(connection.dialect.name), kept)
 
 
+def drop(connection: Connection, keys: Sequence[tuple[Key, int]]) -> int:
+    """See Archive.drop_dead."""
+    if not keys:
+        return 0
+    named = [of_key(key, of_version=version) for key, version in dict.fromkeys(keys)]
+    return connection.execute(statements.DROP_LETTER, named).rowcount
+
+
+def log(connection: Connection, run: Run) -> None:
+    """See Archive.log_run."""
+    columns = run._asdict() | {"started": to_micros(run.started), "detail": ENCODER.encode(dict(run.detail))}
+    connection.execute(insert(runs), columns)
+    connection.execute(statements.DROP_OLD_RUNS, {"of_task": run.task, "kept": KEPT_RUNS})
+
+
 def has_full_text(connection: Connection) -> bool:
     """Whether the database has the FTS5 table."""
     return connection.dialect.name == "sqlite"
@@ -102,6 +121,19 @@ def _put_memories(connection: Connection, columns: list[dict[str, Any]]) -> dict
         return {}
     put = connection.execute(statements.put_memory(connection.dialect.name), columns)
     return {Key(persona, id_): seq for persona, id_, seq in put}
+
+
+def _put_what_belongs(connection: Connection, written: Sequence[tuple[int, Row, bool]]) -> None:
+    """Terms, in place of those of the version before, where there was one; its vectors go."""
+    replaced = [{"of_seq": seq} for seq, _, was_held in written if was_held]
+    each(connection, statements.DROP_VECTORS, replaced)
+    if has_full_text(connection):
+        each(connection, statements.DELETE_TERMS, replaced)
+        each(connection, statements.INSERT_TERMS, [_terms(seq, row) for seq, row, _ in written])
+
+
+def _put_vectors(connection: Connection, rows: Sequence[tuple[int, Row]]) -> None:
+    each(connection, statements.put_vector(connection.dialect.name), [_vector(seq, row) for seq, row in rows])
 
 
 def _held(connection: Connection, keys: Mapping[Key, object]) -> dict[Key, tuple[int, int]]:

@@ -1,0 +1,91 @@
+"""A SQLite archive read by its file alone, without SQLAlchemy: what a client reads when the workers are away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+from urllib.parse import quote
+
+from trinitas_tasks.errors import Unavailable
+from trinitas_tasks.model import MemoryType, Record
+from trinitas_tasks.tiers.archive import fulltext
+from trinitas_tasks.tiers.archive.driver import explain, sqlite_driver
+from trinitas_tasks.tiers.archive.interface import Match
+from trinitas_tasks.tiers.archive.owner import owner_of
+from trinitas_tasks.tiers.archive.revisions import refuse_newer
+from trinitas_tasks.tiers.archive.rows import IN_LIST, chunks, from_columns
+
+STEPS: Final = 10_000
+"""How many steps of SQLite's virtual machine pass between two looks at the clock: some tenths of a millisecond."""
+
+
+class LocalArchive:
+    """A `Reader` of the file at a path, written by the ingest worker or by one that was killed.
+
+    Every call opens the file and closes it again, in a quarter of a millisecond: so threads share nothing, a
+    fork inherits nothing, and a file that was replaced is noticed. It is opened for reading only, never
+    created, and left alone by a call after ``deadline_ms``.
+    """
+
+    def __init__(self, path: str | Path, *, owner: str | None = None, deadline_ms: int = 1000) -> None:
+        """``owner``: it is read only where it is noted as this deployment's; None: it is known to be the right one."""
+        self._path = Path(path).absolute()
+        self._owner = owner
+        self._seconds = deadline_ms / 1000
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is a file, which says nothing of its contents."""
+        return self._path.is_file()
+
+    def load(self, persona: str, ids: Sequence[str]) -> list[Record | None]:
+        """See Reader."""
+        records: dict[str, Record] = {}
+        with self._opened("load memories") as connection:
+            for chunk in chunks(list(dict.fromkeys(ids)), IN_LIST):
+                places = ",".join("?" * len(chunk))
+                statement = f"SELECT * FROM memories WHERE persona = ? AND id IN ({places})"
+                found = connection.execute(statement, (persona, *chunk))
+                names = [name for name, *_ in found.description]
+                rows = (dict(zip(names, row, strict=True)) for row in found)
+                records |= {row["id"]: from_columns(row) for row in rows}
+        return [records.get(id_) for id_ in ids]
+
+    def search_text(
+        self, persona: str, terms: Sequence[str], limit: int, *, types: frozenset[MemoryType] = frozenset()
+    ) -> list[Match]:
+        """See Reader."""
+        search = fulltext.search(persona, terms, limit, types)
+        if search is None:
+            return []
+        with self._opened("search by words") as connection:
+            return [Match(*found) for found in connection.execute(*search)]
+
+    def close(self) -> None:
+        """See Reader. Nothing is open between two calls."""
+
+    @contextmanager
+    def _opened(self, what: str) -> Iterator[Any]:
+        """One snapshot of the file. Raises: Unavailable, ArchiveError."""
+        if self._owner is not None and owner_of(self._path) != self._owner:
+            raise Unavailable(f"the archive {self._path} is not known to be of {self._owner}: set SQLITE_PATH if it is")
+        driver = sqlite_driver()
+        give_up = monotonic() + self._seconds
+        try:
+            with closing(self._connect(driver)) as connection:
+                connection.set_progress_handler(lambda: monotonic() > give_up, STEPS)
+                for statement in ("PRAGMA query_only = ON", "PRAGMA mmap_size = 0", "BEGIN"):
+                    connection.execute(statement)
+                found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+                refuse_newer(str(self._path), found and found[0])
+                yield connection
+        except driver.Error as error:
+            passing = isinstance(error, driver.OperationalError)
+            raise explain(str(self._path), what, str(error), passing=passing) from error
+
+    def _connect(self, driver: Any) -> Any:
+        name = f"file:{quote(str(self._path))}?mode=ro"
+        return driver.connect(name, uri=True, timeout=self._seconds, isolation_level=None)
