@@ -1,0 +1,299 @@
+"""The spool in a SQLite file of this machine, shared by all its processes.
+
+Written with the standard library: a thin client has no SQLAlchemy, and the queue libraries on SQLite (persist-queue,
+litequeue) neither promise `synchronous=FULL` nor read what waits.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+from trinitas_tasks.errors import InvalidMemory, Overloaded, Unavailable
+from trinitas_tasks.model import Key, MemoryItem
+from trinitas_tasks.tiers.spool.interface import Entry
+
+MARK_DAYS: Final = 30
+"""How long a mark says that a memory was forgotten; by then the archive has erased it."""
+LOOK_SECONDS: Final = 0.002
+WAITS, MARK, UNREADABLE = 0, 1, 2
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS entries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, state INTEGER NOT NULL, persona TEXT NOT NULL,
+    id TEXT NOT NULL, version INTEGER NOT NULL, at REAL NOT NULL, dedup TEXT, body BLOB
+);
+CREATE INDEX IF NOT EXISTS entries_key ON entries (target, persona, id);
+CREATE INDEX IF NOT EXISTS entries_state ON entries (target, state);
+"""
+COLUMNS: Final = "number, state, persona, id, version, body"
+
+
+class SqliteSpool:
+    """The spool in ``path`` of what goes to ``target``, a name for one Redis and namespace: others' are not seen.
+
+    The file is made with the first entry. Every transaction is committed with `synchronous=FULL` under a lock of
+    its own: SQLite before 3.51.3, which many Pythons bring, may lose a commit of a WAL file that another connection
+    checkpoints at the same moment (the WAL-reset bug), and other journals cost three times as much.
+    """
+
+    def __init__(
+        self, path: Path, *, target: str, limit_mb: int, dedup_seconds: int = 60, patience_seconds: float = 1.0
+    ) -> None:
+        self._path = path
+        self._target = target
+        self._limit_bytes = limit_mb << 20
+        self._limit_mb = limit_mb
+        self._dedup_seconds = dedup_seconds
+        self._patience_seconds = patience_seconds
+        self._thread = threading.RLock()
+        self._pid = 0
+        self._connection: sqlite3.Connection | None = None
+        self._lock_file: IO[bytes] | None = None
+
+    def write(self, items: Sequence[tuple[MemoryItem, str | None]], *, above: int) -> tuple[list[str], int]:
+        """See Spool. Raises: Overloaded when the file is as large as it may be."""
+        with self._transaction("keep memories") as connection:
+            self._check_room(connection)
+            version = self._next_version(connection, above)
+            ids = []
+            for item, dedup in items:
+                known = self._known(connection, item, dedup)
+                if known is None:
+                    self._insert(connection, WAITS, Key(item.persona, item.id), version, dedup, item.to_json())
+                    version += 1
+                ids.append(known or item.id)
+            return ids, version - 1
+
+    def forget(self, keys: Sequence[Key], *, above: int) -> int:
+        """See Spool."""
+        with self._transaction("keep what was forgotten") as connection:
+            version = self._next_version(connection, above)
+            for place, key in enumerate(keys):
+                self._insert(connection, WAITS, key, version + place, None, None)
+            return version + len(keys) - 1
+
+    def mark(self, keys: Sequence[Key], version: int) -> None:
+        """See Spool."""
+        with self._transaction("mark what was forgotten") as connection:
+            connection.execute(
+                "DELETE FROM entries WHERE target = ? AND state = ? AND at < ?",
+                (self._target, MARK, time.time() - MARK_DAYS * 86400),
+            )
+            for key in keys:
+                self._insert(connection, MARK, key, version, None, None)
+
+    def latest(self, persona: str, ids: Sequence[str]) -> list[Entry | None]:
+        """See Spool."""
+        found: dict[str, Entry] = {}
+        for memory_id in ids:
+            for entry in self._read("persona = ? AND id = ? ORDER BY version DESC LIMIT 1", persona, memory_id):
+                found[memory_id] = entry
+        return [found.get(each) for each in ids]
+
+    def pending(self, persona: str, limit: int) -> list[Entry]:
+        """See Spool."""
+        rows = self._read("persona = ? AND state = ? ORDER BY number DESC LIMIT ?", persona, WAITS, limit)
+        newest: dict[Key, Entry] = {}
+        for entry in rows:
+            newest.setdefault(entry.key, entry)
+        return [entry for entry in newest.values() if entry.item is not None]
+
+    def take(self, limit: int) -> list[Entry]:
+        """See Spool. An entry that cannot be read is set aside: it must not hold up those behind it."""
+        return self._read("state = ? ORDER BY number LIMIT ?", WAITS, limit)
+
+    def done(self, entries: Sequence[Entry]) -> None:
+        """See Spool."""
+        with self._transaction("mark what was replayed") as connection:
+            for entry in entries:
+                if entry.item is None:
+                    connection.execute("UPDATE entries SET state = ? WHERE number = ?", (MARK, entry.number))
+                else:
+                    connection.execute("DELETE FROM entries WHERE number = ?", (entry.number,))
+
+    def waiting(self) -> int:
+        """See Spool."""
+        return self._count(WAITS)
+
+    def unreadable(self) -> int:
+        """See Spool."""
+        return self._count(UNREADABLE)
+
+    def empty(self) -> bool:
+        """See Spool."""
+        if not self._path.exists():
+            return True
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT 1 FROM entries WHERE target = ? AND state = ? LIMIT 1", (self._target, WAITS)
+            ).fetchone()
+        return found is None
+
+    def close(self) -> None:
+        """See Spool."""
+        with self._thread:
+            if self._pid == os.getpid() and self._connection is not None and self._lock_file is not None:
+                with self._locked(self._lock_file):  # the last one to close checkpoints
+                    self._connection.close()
+                self._lock_file.close()
+            self._connection = self._lock_file = None
+
+    def _count(self, state: int) -> int:
+        if not self._path.exists():
+            return 0
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT count(*) FROM entries WHERE target = ? AND state = ?", (self._target, state)
+            ).fetchone()
+        return int(found[0])
+
+    def _read(self, where: str, *parameters: Any) -> list[Entry]:
+        if not self._path.exists():
+            return []
+        with self._reading() as connection:
+            statement = f"SELECT {COLUMNS} FROM entries WHERE target = ? AND state < {UNREADABLE} AND {where}"
+            rows = connection.execute(statement, (self._target, *parameters)).fetchall()
+        entries = []
+        for number, state, persona, memory_id, version, body in rows:
+            try:
+                item = None if body is None else MemoryItem.from_json(body)
+            except InvalidMemory:
+                self._set_aside(number)
+                continue
+            entries.append(Entry(number, Key(persona, memory_id), version, item, waits=state == WAITS))
+        return entries
+
+    def _set_aside(self, number: int) -> None:
+        with self._transaction("set an unreadable entry aside") as connection:
+            connection.execute("UPDATE entries SET state = ? WHERE number = ?", (UNREADABLE, number))
+
+    def _known(self, connection: sqlite3.Connection, item: MemoryItem, dedup: str | None) -> str | None:
+        newest = connection.execute(
+            "SELECT body FROM entries WHERE target = ? AND persona = ? AND id = ? ORDER BY version DESC LIMIT 1",
+            (self._target, item.persona, item.id),
+        ).fetchone()
+        if newest is not None and newest[0] == item.to_json():  # the same call again
+            return item.id
+        if dedup is None:
+            return None
+        since = time.time() - self._dedup_seconds
+        found = connection.execute(
+            "SELECT id FROM entries WHERE target = ? AND state = ? AND persona = ? AND dedup = ? AND at > ?",
+            (self._target, WAITS, item.persona, dedup, since),
+        ).fetchone()
+        return None if found is None else str(found[0])
+
+    def _next_version(self, connection: sqlite3.Connection, above: int) -> int:
+        highest = connection.execute("SELECT max(version) FROM entries WHERE target = ?", (self._target,)).fetchone()[0]
+        return int(max(time.time() * 1_000_000, above + 1, (highest or 0) + 1))
+
+    def _insert(
+        self, connection: sqlite3.Connection, state: int, key: Key, version: int, dedup: str | None, body: bytes | None
+    ) -> None:
+        connection.execute(
+            "INSERT INTO entries (target, state, persona, id, version, at, dedup, body) VALUES (?,?,?,?,?,?,?,?)",
+            (self._target, state, *key, version, time.time(), dedup, body),
+        )
+
+    def _check_room(self, connection: sqlite3.Connection) -> None:
+        pages, free, size = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        if (pages - free) * size >= self._limit_bytes:
+            raise Overloaded(
+                f"Redis is away and {self._limit_mb} MB of writes wait for it in {self._path}: bring Redis back, or "
+                "raise TRINITAS_SPOOL_LIMIT_MB"
+            )
+
+    # The file.
+
+    @contextmanager
+    def _transaction(self, what: str) -> Iterator[sqlite3.Connection]:
+        with self._thread, self._explained(what):
+            connection, lock_file = self._opened()
+            with self._locked(lock_file):
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    connection.rollback()
+                    raise
+                connection.commit()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._thread, self._explained("read"):
+            yield self._opened()[0]
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            self._forget_connection()
+            raise Unavailable(
+                f"the spool {self._path} failed to {what}: {error}; check its disk and who may write to it"
+            ) from error
+
+    @contextmanager
+    def _locked(self, lock_file: IO[bytes]) -> Iterator[None]:
+        until = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise Unavailable(f"the spool {self._path} is held by another process: is one stopped?") from None
+                time.sleep(LOOK_SECONDS)
+        try:
+            yield
+        finally:
+            fcntl.flock(lock_file, fcntl.LOCK_UN)
+
+    def _opened(self) -> tuple[sqlite3.Connection, IO[bytes]]:
+        if self._pid != os.getpid():  # a connection does not survive a fork
+            self._connection = self._lock_file = None
+            self._pid = os.getpid()
+        if self._connection is None or self._lock_file is None:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.touch(mode=0o600)
+            lock_file = self._path.with_name(f"{self._path.name}.lock").open("wb")
+            try:
+                with self._locked(lock_file):
+                    self._connection = self._connected()
+            except BaseException:
+                lock_file.close()
+                raise
+            self._lock_file = lock_file
+        return self._connection, self._lock_file
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=self._patience_seconds, isolation_level=None, check_same_thread=False
+        )
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+                with closing(connection.execute(f"PRAGMA {pragma}")):
+                    pass
+            connection.executescript(SCHEMA)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _forget_connection(self) -> None:
+        """After an error the file is opened anew: it may have been replaced."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._lock_file is not None:
+            self._lock_file.close()
+        self._connection = self._lock_file = None
