@@ -13,7 +13,6 @@ from typing import Any, Final, Self
 
 from trinitas_tasks.errors import DeadlineExceeded, InvalidMemory, InvalidQuery, Transient, TrinitasError, Unavailable
 from trinitas_tasks.model import (
-    Hit,
     Key,
     MemoryItem,
     MemoryType,
@@ -25,11 +24,17 @@ from trinitas_tasks.model import (
     utc_now,
 )
 from trinitas_tasks.services.answer import Answer, digest
+from trinitas_tasks.services.front import Front
 from trinitas_tasks.settings import Settings, load_settings
 from trinitas_tasks.tasks.config import QUEUES
 from trinitas_tasks.tasks.dispatch import CeleryDispatcher, Dispatcher
-from trinitas_tasks.tiers.hot.interface import Gone, HotTier, Write
+from trinitas_tasks.tiers.archive.interface import Reader
+from trinitas_tasks.tiers.archive.local import LocalArchive
+from trinitas_tasks.tiers.breaker import Breaker
+from trinitas_tasks.tiers.hot.interface import HotTier, Write
 from trinitas_tasks.tiers.hot.redis import RedisHotTier
+from trinitas_tasks.tiers.spool.interface import Spool
+from trinitas_tasks.tiers.spool.sqlite import SqliteSpool
 
 PIPELINE: Final = 200
 """Memories that remember_many sends in one round trip."""
@@ -37,12 +42,14 @@ POLL_SECONDS: Final = 0.005
 ARCHIVE_SECONDS: Final = 60
 """How long a synchronous write waits for the archive."""
 MAX_QUERY_CHARACTERS: Final = 200_000
+SEARCH_SHARE: Final = 0.9
+"""The part of a recall's deadline that the workers have: in the rest it is answered without them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
     """Counts of one persona. ``by_type``, ``vectors``, ``unindexed`` and ``dead_letters`` come from the workers and are
-    None where those did not answer (``degraded`` says why)."""
+    None where those did not answer (``degraded`` says why). ``spooled`` writes of this machine wait for Redis."""
 
     persona: str
     pending: int
@@ -52,6 +59,7 @@ class Stats:
     vectors: int | None = None
     unindexed: int | None = None
     dead_letters: int | None = None
+    spooled: int = 0
     degraded: tuple[str, ...] = ()
 
 
@@ -70,19 +78,44 @@ class MemoryClient:
     Every method takes ``persona=``; the client's own stands in where it is left out. Build it with connect().
     """
 
-    def __init__(self, hot: HotTier, dispatcher: Dispatcher, settings: Settings, *, persona: str | None = None) -> None:
+    def __init__(
+        self,
+        hot: HotTier,
+        dispatcher: Dispatcher,
+        settings: Settings,
+        *,
+        spool: Spool,
+        archive: Reader | None,
+        persona: str | None = None,
+    ) -> None:
+        """``archive`` is one that this process can read by itself; None: only the workers can."""
         self._hot = hot
         self._dispatcher = dispatcher
         self._settings = settings
+        self._spool = spool
+        self._archive = archive
         self._persona = None if persona is None else check_persona(persona)
+        self._front = Front(
+            hot,
+            spool,
+            archive,
+            fetch=self._fetch,
+            replayed=lambda: dispatcher.tell("ingest"),
+            cache_seconds=settings.redis_ttl_cache,
+            retry_seconds=settings.retry_delay,
+        )
 
     @classmethod
-    def connect(cls, settings: Settings | None = None, *, persona: str | None = None) -> Self:
+    def connect(
+        cls, settings: Settings | None = None, *, persona: str | None = None, dispatcher: Dispatcher | None = None
+    ) -> Self:
         """A client of the Redis and the workers that the settings name (by default those of the process).
 
+        ``dispatcher`` reaches the workers by another way than Celery.
         Raises: SettingsError when nothing says where Redis is and no embedded stack runs.
         """
         settings = settings or load_settings()
+        redis = Breaker("Redis", retry_seconds=settings.retry_delay)
         hot = RedisHotTier(
             settings.redis(),
             namespace=settings.namespace,
@@ -90,8 +123,19 @@ class MemoryClient:
             timeout_seconds=settings.redis_timeout_ms / 1000,
             dedup_seconds=settings.dedup_seconds,
             outbox_limit=settings.outbox_limit,
+            breaker=redis,
         )
-        return cls(hot, CeleryDispatcher(settings), settings, persona=persona)
+        spool = SqliteSpool(
+            settings.spool_file(),
+            target=settings.deployment(),
+            limit_mb=settings.spool_limit_mb,
+            dedup_seconds=settings.dedup_seconds,
+        )
+        file = settings.archive_file()
+        owner = None if settings.archive_named else settings.deployment()
+        archive = None if file is None else LocalArchive(file, owner=owner)
+        dispatcher = dispatcher or CeleryDispatcher(settings, redis=redis)
+        return cls(hot, dispatcher, settings, spool=spool, archive=archive, persona=persona)
 
     def __enter__(self) -> Self:
         return self
@@ -103,8 +147,9 @@ class MemoryClient:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._dispatcher.close()
-        self._hot.close()
+        for part in (self._front, self._dispatcher, self._hot, self._spool, self._archive):
+            if part is not None:
+                part.close()
 
     # Writing.
 
@@ -123,8 +168,9 @@ class MemoryClient:
     ) -> str:
         """Remember any JSON; returns the memory's id when it is safe from a power cut.
 
+        While Redis is away it is safe in this machine's spool, which is replayed by itself when Redis is back.
         The same call within the dedup window returns the first id. With an ``id`` the memory of that id is replaced.
-        Raises: InvalidMemory (nothing is stored), Unavailable, Overloaded.
+        Raises: InvalidMemory (nothing is stored), Overloaded (too much waits), Unavailable (nobody could keep it).
         """
         fields = {
             "content": content,
@@ -166,9 +212,8 @@ class MemoryClient:
 
     def forget(self, id: str, *, persona: str | None = None) -> None:
         """Delete a memory: no read returns it from now on, and all tiers erase it. Forgetting what is not there is no
-        error. Raises: Unavailable."""
-        key = Key(self._scope(persona), check_id(id))
-        if self._hot.forget([key]):
+        error. Raises: Unavailable; the memory may be forgotten all the same, and the same call again makes sure."""
+        if self._front.forget([Key(self._scope(persona), check_id(id))]):
             self._dispatcher.tell("forget")
 
     def _to_write(self, given: Mapping[str, Any], persona: str | None) -> Write:
@@ -203,7 +248,8 @@ class MemoryClient:
         return named
 
     def _write(self, writes: Sequence[Write]) -> list[str]:
-        written = self._hot.write(writes)
+        # what is only in the spool is far from the archive, which a synchronous write waits for
+        written = self._front.write(writes) if self._settings.async_writes else self._front.write_through(writes)
         if written.nudge:
             self._dispatcher.tell("ingest")
         if not self._settings.async_writes:
@@ -225,14 +271,13 @@ class MemoryClient:
     # Reading.
 
     def get(self, id: str, *, persona: str | None = None) -> MemoryItem | None:
-        """The memory of this id, None if the persona has none. Counts as an access. Raises: Unavailable."""
-        scope, memory_id = self._scope(persona), check_id(id)
-        record = self._hot.read(scope, [memory_id], touch=True)[0]
-        if record is None and self._ask("fetch", scope, [memory_id]):
-            record = self._hot.read(scope, [memory_id], touch=True)[0]
-            if record is None:
-                raise Unavailable(f"{memory_id} is archived, but Redis did not keep its copy: is it out of memory?")
-        return None if record is None or isinstance(record, Gone) else record.item
+        """The memory of this id, None if the persona has none. Counts as an access.
+
+        While Redis is away the archive answers, if it is on this machine, with what it has: changes of the last moments
+        may be missing. Raises: Unavailable; also while Redis is away and the memory is not found: it may be there.
+        """
+        record = self._front.get(Key(self._scope(persona), check_id(id)))
+        return None if record is None else record.item
 
     def recall(
         self,
@@ -244,38 +289,31 @@ class MemoryClient:
     ) -> Recall:
         """The persona's memories that answer the text best, best first: by meaning and by words.
 
-        Sees what this client has written, embedded or not. Raises: InvalidQuery, Unavailable, DeadlineExceeded.
+        Sees what this client has written, embedded or not. While Redis or the search workers are away, it is answered
+        by words, if the archive is on this machine; ``degraded`` says so. Raises: InvalidQuery, Unavailable.
         """
         wanted = (types,) if isinstance(types, str) else types
         query = Query.build(text=text, persona=self._scope(persona), limit=limit, types=wanted)
         if len(query.text) > MAX_QUERY_CHARACTERS:
             raise InvalidQuery(f"text: {len(query.text):,} characters are more than {MAX_QUERY_CHARACTERS:,}")
+        try:
+            return self._front.recall(query, lambda: self._search(query))
+        except Unavailable as away:
+            return self._front.by_words(query, away)
+
+    def _search(self, query: Query) -> tuple[Answer, bool]:
+        """The workers' answer, and whether it is a cached one."""
         cached = self._hot.probe(query.persona, digest(query)).cached
-        if cached is None:
-            data = self._ask("search", query.model_dump(mode="json"))
-            return self._hydrated(query, Answer.from_json(data.encode()), cached=False)
-        return self._hydrated(query, Answer.from_json(cached), cached=True)
+        if cached is not None:
+            return Answer.from_json(cached), True
+        share = 1.0 if self._archive is None else SEARCH_SHARE
+        deadline_ms = int(self._settings.deadline_ms * share)
+        found: str = self.ask("search", query.model_dump(mode="json"), deadline_ms=deadline_ms)
+        return Answer.from_json(found.encode()), False
 
-    def _hydrated(self, query: Query, answer: Answer, *, cached: bool) -> Recall:
-        ids = [found.id for found in answer.found]
-        records = self._hot.read(query.persona, ids, touch=True)
-        missing = [each for each, record in zip(ids, records, strict=True) if record is None]
-        came = self._ask("fetch", query.persona, missing) if missing else []
-        if came:
-            records = self._hot.read(query.persona, ids, touch=False)
-        hits = tuple(
-            Hit(item=record.item, score=found.score, why=dict(found.why), tier=found.tier)
-            for found, record in zip(answer.found, records, strict=True)
-            if record is not None and not isinstance(record, Gone)
-        )
-        lost = sum(record is None and each in came for each, record in zip(ids, records, strict=True))
-        degraded = (
-            (*answer.degraded, f"redis: kept no copy of {lost} hits: is it out of memory?") if lost else answer.degraded
-        )
-        return Recall(hits, answer.answered, degraded, cached)
-
-    def _ask(self, job: str, *arguments: Any) -> Any:
-        return self._dispatcher.ask(job, arguments, deadline_ms=self._settings.deadline_ms)
+    def _fetch(self, persona: str, ids: Sequence[str]) -> list[str]:
+        came: list[str] = self.ask("fetch", persona, list(ids))
+        return came
 
     def _scope(self, persona: str | None) -> str:
         named = self._persona if persona is None else persona
@@ -288,27 +326,43 @@ class MemoryClient:
     def stats(self, *, persona: str | None = None) -> Stats:
         """How many memories the persona has where. Raises: Unavailable when Redis cannot be reached."""
         scope = self._scope(persona)
-        hot = self._hot.stats(scope)
+        hot, spooled = self._hot.stats(scope), self._spool.waiting()
         try:
-            counted = self._ask("count", scope)
+            counted = self.ask("count", scope)
         except Transient as error:
-            return Stats(scope, hot.pending, hot.lag_seconds, hot.outbox, degraded=(f"workers: {error}",))
-        return Stats(scope, hot.pending, hot.lag_seconds, hot.outbox, **counted)
+            degraded = (f"workers: {error}",)
+            return Stats(scope, hot.pending, hot.lag_seconds, hot.outbox, spooled=spooled, degraded=degraded)
+        return Stats(scope, hot.pending, hot.lag_seconds, hot.outbox, spooled=spooled, **counted)
 
     def health(self) -> Health:
         """What works. Never raises for what does not: it says so."""
-        parts: dict[str, str | None] = {}
+        parts: dict[str, str | None] = {"spool": None}
         warnings: list[str] = []
+        try:
+            if waiting := self._spool.waiting():
+                warnings.append(f"{waiting} writes of this machine wait in its spool for Redis")
+            if unreadable := self._spool.unreadable():
+                parts["spool"] = f"{unreadable} entries of {self._settings.spool_file()} cannot be read"
+        except TrinitasError as error:
+            parts["spool"] = str(error)
         try:
             self._hot.ping()
             parts["redis"] = None
             warnings += _durability(self._hot.stats("health").details)
+            told = self._hot.notes()
             served = self._dispatcher.workers()
-            parts |= {f"{queue} worker": None if queue in served else "none runs" for queue in QUEUES}
-            parts |= self._ask("examine") if "search" in served else dict.fromkeys(("archive", "chroma"), "unknown")
+            parts |= {f"{queue} worker": told.get(queue) if queue in served else "none runs" for queue in QUEUES}
+            parts |= self.ask("examine") if "search" in served else dict.fromkeys(("archive", "chroma"), "unknown")
         except TrinitasError as error:
             parts["workers" if "redis" in parts else "redis"] = str(error)
         return Health(all(problem is None for problem in parts.values()), parts, tuple(warnings))
+
+    def ask(self, job: str, *arguments: Any, deadline_ms: int | None = None) -> Any:
+        """Run a job of the workers and return what it answers; for operators' tools.
+
+        Raises: Unavailable, DeadlineExceeded, and what the job raises.
+        """
+        return self._dispatcher.ask(job, arguments, deadline_ms=deadline_ms or self._settings.deadline_ms)
 
 
 _ARGUMENTS: Final = frozenset(MemoryClient.remember.__kwdefaults__ or ()) | {"content"}
@@ -324,9 +378,17 @@ def _said(item: MemoryItem, timed: bool) -> str:
     return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
+COSTS: Final = {
+    "everysec": "a power cut takes up to a second of acknowledged writes, and a crash of Redis none",
+    "no": "a power cut takes whatever the system had not written yet, often 30 s of acknowledged writes",
+}
+"""What each `appendfsync` other than `always` costs."""
+
+
 def _durability(details: Mapping[str, str | int]) -> list[str]:
     if details.get("aof_enabled") == 0:
         return [
             "Redis keeps no append-only file: what is not archived yet does not survive its restart (appendonly yes)"
         ]
-    return []
+    policy = str(details.get("appendfsync", "always"))
+    return [f"Redis has appendfsync {policy}: {COSTS[policy]} (appendfsync always)"] if policy in COSTS else []

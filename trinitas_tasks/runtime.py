@@ -8,10 +8,16 @@ from functools import cached_property
 
 from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.model import MemoryType
+from trinitas_tasks.services.ingest import Step
+from trinitas_tasks.services.reconcile import Cursor
 from trinitas_tasks.settings import Settings
 from trinitas_tasks.tiers.archive.interface import Archive
+from trinitas_tasks.tiers.archive.owner import claim
+from trinitas_tasks.tiers.breaker import Breaker
 from trinitas_tasks.tiers.hot.interface import HotTier
 from trinitas_tasks.tiers.hot.redis import RedisHotTier
+from trinitas_tasks.tiers.spool.interface import Spool
+from trinitas_tasks.tiers.spool.sqlite import SqliteSpool
 from trinitas_tasks.tiers.vectors.interface import VectorTier
 
 WORKER_TIMEOUT_SECONDS = 5.0
@@ -19,7 +25,10 @@ WORKER_TIMEOUT_SECONDS = 5.0
 
 
 class Runtime:
-    """The tiers of one process. Give any of them to use another, such as a stub."""
+    """The tiers of one process, and what its jobs remember. Give any tier to use another, such as a stub.
+
+    ``step`` is told how far an ingest has come.
+    """
 
     def __init__(
         self,
@@ -29,11 +38,20 @@ class Runtime:
         archive: Archive | None = None,
         vectors: VectorTier | None = None,
         embedder: Embedder | None = None,
+        spool: Spool | None = None,
+        step: Step = lambda _: None,
     ) -> None:
         self.settings = settings
+        self.step = step
         self.embedding_threads = settings.threads
+        self.stopping = threading.Event()
+        self.ingesting = threading.Lock()
+        self.in_trouble = True
+        """Whether the hot tier may have a note of a failed ingest; so it is at the start, of the process before."""
+        self.compared = Cursor()
+        self.mending_until = 0.0
         self._lock = threading.RLock()
-        given = {"hot": hot, "archive": archive, "vectors": vectors, "embedder": embedder}
+        given = {"hot": hot, "archive": archive, "vectors": vectors, "embedder": embedder, "spool": spool}
         self.__dict__.update({name: tier for name, tier in given.items() if tier is not None})
 
     @cached_property
@@ -55,6 +73,8 @@ class Runtime:
         with self._lock:
             archive = SqlArchive(self.settings.archive())
             archive.migrate()
+            if (file := self.settings.archive_file()) is not None and self.settings.redis_configured:
+                claim(file, self.settings.deployment())
             return archive
 
     @cached_property
@@ -68,6 +88,15 @@ class Runtime:
             namespace=self.settings.namespace,
             model=self.settings.chromadb_model,
             deadline_ms=self.settings.deadline_ms,
+            query_ms=self.settings.chroma_timeout_ms,
+            breaker=Breaker("Chroma", retry_seconds=self.settings.retry_delay),
+        )
+
+    @cached_property
+    def spool(self) -> Spool:
+        """What clients of this machine wrote while Redis was away."""
+        return SqliteSpool(
+            self.settings.spool_file(), target=self.settings.deployment(), limit_mb=self.settings.spool_limit_mb
         )
 
     @cached_property
@@ -92,7 +121,7 @@ class Runtime:
 
     def close(self) -> None:
         """Give the connections of what was built back."""
-        for name in ("hot", "archive", "vectors"):
+        for name in ("hot", "archive", "vectors", "spool"):
             tier = self.__dict__.pop(name, None)
             if tier is not None:
                 tier.close()

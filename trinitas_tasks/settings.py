@@ -90,6 +90,12 @@ class Settings(BaseSettings):
 
     chromadb_host: str = _field("127.0.0.1", "CHROMADB_HOST", "memory.chromadb.host", "host of the Chroma server")
     chromadb_port: Port = _field(8000, "CHROMADB_PORT", "memory.chromadb.port", "its port")
+    chroma_timeout_ms: Annotated[int, Field(ge=10, le=60_000)] = _field(
+        1000,
+        "TRINITAS_CHROMA_TIMEOUT_MS",
+        "memory.chromadb.timeout_ms",
+        "longest wait of a search for Chroma; then the vectors in SQL are scanned",
+    )
     chromadb_path: Path | None = _field(
         None, "CHROMADB_PATH", "memory.chromadb.path", "folder of the embedded stack's Chroma (default: under home)"
     )
@@ -157,8 +163,14 @@ class Settings(BaseSettings):
         "threads of the ingest worker's model; 0: one per core (search uses one)",
     )
 
-    retry_delay: Annotated[float, Field(gt=0)] = _field(
+    retry_delay: Annotated[float, Field(gt=0, le=3600)] = _field(
         5.0, "TRINITAS_RETRY_DELAY", "fallback.retry_delay", "seconds before a failed service is tried again"
+    )
+    spool_path: Path | None = _field(
+        None, "TRINITAS_SPOOL_PATH", "fallback.spool_path", "file of writes while Redis is away (default: under home)"
+    )
+    spool_limit_mb: Annotated[int, Field(ge=1, le=1 << 20)] = _field(
+        512, "TRINITAS_SPOOL_LIMIT_MB", "fallback.spool_limit_mb", "size of the spool at which writes are refused"
     )
 
     @classmethod
@@ -206,6 +218,30 @@ class Settings(BaseSettings):
         if "?" in str(path):  # a URL would end there
             raise SettingsError(f"SQLITE_PATH: {path}: the archive's path may not hold a question mark")
         return f"sqlite:///{path}"
+
+    def archive_file(self) -> Path | None:
+        """The archive's file where it is one on this machine: SQLite."""
+        url = self.archive()
+        return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+
+    @property
+    def archive_named(self) -> bool:
+        """Whether somebody said where the archive is."""
+        return bool({"sqlite_path", "archive_url"} & self.model_fields_set)
+
+    def spool_file(self) -> Path:
+        """Where writes are kept while Redis is away."""
+        return (self.spool_path or self.home / "spool.db").absolute()
+
+    def deployment(self) -> str:
+        """The name of the Redis and namespace that the spool is replayed to and the archive belongs to.
+
+        The embedded stack of a home keeps its name when its port changes. Raises: SettingsError.
+        """
+        url = self.redis()
+        embedded = _stack_of(self.home).get("redis_url") == url
+        where = "embedded" if embedded else re.sub(r"(?<=://).*@", "", url)
+        return f"{self.namespace}@{where}"
 
     def chroma_folder(self) -> Path:
         """Where the embedded stack's Chroma keeps its files."""
@@ -263,7 +299,7 @@ def load_with_origins(
     settings = _build(values, origins)
     if settings.redis_configured or not stack:
         return settings, origins
-    told = {name: value for name, value in _from_stack(settings.home).items() if name not in values}
+    told = {name: value for name, value in _stack_of(settings.home).items() if name not in values}
     origins |= dict.fromkeys(told, f"embedded stack in {settings.home}")
     return _build(values | told, origins), origins
 
@@ -333,7 +369,7 @@ def _nearest(name: str, known: Mapping[str, str]) -> str:
     return f": did you mean {close[0]}?" if close else ": `trinitas config` lists them all"
 
 
-def _from_stack(home: Path) -> dict[str, Any]:
+def _stack_of(home: Path) -> dict[str, Any]:
     """What the embedded stack that runs in ``home`` says of itself."""
     try:
         told = json.loads((home / STACK_FILE).read_text(encoding="utf-8"))

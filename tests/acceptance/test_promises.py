@@ -167,5 +167,13 @@ def test_health_names_every_part(client: MemoryClient) -> None:
     healthy: Callable[[], bool] = lambda: client.health().ok  # noqa: E731
     wait_until(healthy, 60)
     found = client.health()
-    assert set(found.parts) == {"redis", "search worker", "ingest worker", "lifecycle worker", "archive", "chroma"}
+    assert set(found.parts) == {
+        "spool",
+        "redis",
+        "search worker",
+        "ingest worker",
+        "lifecycle worker",
+        "archive",
+        "chroma",
+    }
     assert found.warnings == ()

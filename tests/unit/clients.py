@@ -39,13 +39,30 @@ class Bench:
         self.closing: list[MemoryClient] = []
 
     def client(
-        self, dispatcher: type[InlineDispatcher] = InlineDispatcher, persona: str | None = "athena", **settings: Any
+        self,
+        dispatcher: type[InlineDispatcher] = InlineDispatcher,
+        persona: str | None = "athena",
+        *,
+        near: bool = False,
+        **settings: Any,
     ) -> MemoryClient:
+        """``near``: the client can read the archive by itself."""
         world = self.world
         chosen = Settings(**settings)
-        runtime = Runtime(chosen, hot=world.hot, archive=world.archive, vectors=world.vectors, embedder=world.embedder)
-        self.closing.append(MemoryClient(world.hot, dispatcher(runtime), chosen, persona=persona))
-        return self.closing[-1]
+        runtime = Runtime(
+            chosen,
+            hot=world.hot,
+            archive=world.archive,
+            vectors=world.vectors,
+            embedder=world.embedder,
+            spool=world.spool,
+        )
+        reader = world.archive if near else None
+        client = MemoryClient(
+            world.hot, dispatcher(runtime), chosen, spool=world.spool, archive=reader, persona=persona
+        )
+        self.closing.append(client)
+        return client
 
 
 def got(client: MemoryClient, memory_id: str, **fields: Any) -> MemoryItem:

@@ -220,7 +220,7 @@ def test_without_the_archive_what_is_hot_is_still_found(world: World) -> None:
 
 def test_with_nobody_to_search_it_is_a_failure_and_not_empty(world: World) -> None:
     world.vectors = Away(world.vectors, "query")
-    world.archive = Away(world.archive, "search_text")
+    world.archive = Away(world.archive, "search_text", "nearest")
     with pytest.raises(Unavailable, match=r"chroma: .*; archive: "):
         world.recall("staging database")
 

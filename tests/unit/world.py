@@ -15,6 +15,7 @@ from trinitas_tasks.services.answer import Answer, digest
 from trinitas_tasks.tiers.archive.memory import MemoryArchive
 from trinitas_tasks.tiers.hot.interface import Gone, Write
 from trinitas_tasks.tiers.hot.memory import MemoryHotTier
+from trinitas_tasks.tiers.spool.memory import MemorySpool
 from trinitas_tasks.tiers.vectors.memory import MemoryVectors
 
 LEASE_SECONDS = 30
@@ -31,6 +32,7 @@ class World:
         self.archive: Any = MemoryArchive()
         self.vectors: Any = MemoryVectors()
         self.embedder: Any = HashEmbedder()
+        self.spool: Any = MemorySpool(clock=self.now)
 
     def now(self) -> datetime:
         return utc_now() + self.passed
@@ -60,7 +62,12 @@ class World:
 
     def bury(self, *, limit: int = 100) -> int:
         return forget.bury(
-            hot=self.hot, archive=self.archive, vectors=self.vectors, limit=limit, lease_seconds=LEASE_SECONDS
+            hot=self.hot,
+            archive=self.archive,
+            vectors=self.vectors,
+            model=self.embedder.name,
+            limit=limit,
+            lease_seconds=LEASE_SECONDS,
         )
 
     def settle(self) -> None:

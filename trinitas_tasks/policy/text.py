@@ -59,6 +59,13 @@ def content_words(found: Iterable[str]) -> set[str]:
     return (every - STOP_WORDS) or every
 
 
+def sharing_words(wanted: Iterable[str], items: Iterable[MemoryItem]) -> list[str]:
+    """The ids of memories that share content words with the wanted terms, most shared first."""
+    words = content_words(wanted)
+    scored = [(len(words & set(terms(full_text(item)))), item.id) for item in items]
+    return [each for shared, each in sorted(scored, key=lambda pair: -pair[0]) if shared]
+
+
 def cjk_share(text: str) -> float:
     """The share of Chinese, Japanese or Korean characters among the letters and digits, 0 to 1."""
     letters = [character for character in text if character.isalnum()]

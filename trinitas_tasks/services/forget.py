@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from trinitas_tasks.errors import Unavailable
+from trinitas_tasks.model import Key
 from trinitas_tasks.tiers.archive.interface import Archive
 from trinitas_tasks.tiers.hot.interface import Grave, HotTier
 from trinitas_tasks.tiers.vectors.interface import VectorTier
@@ -14,7 +15,7 @@ from trinitas_tasks.tiers.vectors.interface import VectorTier
 logger = logging.getLogger(__name__)
 
 
-def bury(*, hot: HotTier, archive: Archive, vectors: VectorTier, limit: int, lease_seconds: int) -> int:
+def bury(*, hot: HotTier, archive: Archive, vectors: VectorTier, model: str, limit: int, lease_seconds: int) -> int:
     """Erase forgotten memories from the archive and the vector tier, at most ``limit``; how many were due.
 
     The archive goes first: from then on a late vector names nothing. Where the vector tier is away the grave stays
@@ -22,18 +23,25 @@ def bury(*, hot: HotTier, archive: Archive, vectors: VectorTier, limit: int, lea
     """
     graves = hot.claim_graves(limit, lease_seconds)
     if graves:
-        archive.erase([(grave.key, grave.version) for grave in graves])
-        hot.bury(list(_unindexed(graves, vectors)))
+        newer = archive.erase([(grave.key, grave.version) for grave in graves])
+        erased = [grave for grave, standing in zip(graves, newer, strict=True) if standing is None]
+        superseded = [grave for grave, standing in zip(graves, newer, strict=True) if standing is not None]
+        hot.bury(list(_unindexed(erased, vectors, archive, model)), superseded=superseded)
     return len(graves)
 
 
-def _unindexed(graves: list[Grave], vectors: VectorTier) -> Iterable[Grave]:
+def _unindexed(graves: list[Grave], vectors: VectorTier, archive: Archive, model: str) -> Iterable[Grave]:
     ordered = sorted(graves, key=lambda grave: grave.key)
     for persona, group in groupby(ordered, key=lambda grave: grave.key.persona):
         mine = list(group)
+        ids = [grave.key.id for grave in mine]
         try:
-            vectors.delete(persona, [grave.key.id for grave in mine])
+            vectors.delete(persona, ids)
         except Unavailable as error:
             logger.warning("%d vectors of %s are not deleted yet: %s", len(mine), persona, error)
         else:
+            # remembered again meanwhile: that vector may be the one that was just deleted
+            again = zip(ids, archive.versions(persona, ids), strict=True)
+            if newer := [(Key(persona, each), version) for each, version in again if version is not None]:
+                archive.mark_unindexed(newer, model)
             yield from mine

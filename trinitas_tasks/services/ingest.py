@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
 from trinitas_tasks.embedding.interface import Embedder
-from trinitas_tasks.errors import InvalidMemory, ModelError, Unavailable
+from trinitas_tasks.errors import InvalidMemory, ModelError, TrinitasError, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record
 from trinitas_tasks.policy.text import embedding_text, index_terms
 from trinitas_tasks.policy.ttl import hot_seconds
@@ -21,6 +21,12 @@ logger = logging.getLogger(__name__)
 
 DEAD_SECONDS = 86_400
 """How long a record that cannot be archived stays readable in the hot tier."""
+AGAIN_SECONDS = 5
+"""When a batch that the archive refused is due again."""
+STEPS = ("claimed", "embedded", "stored", "indexed", "finished")
+
+Step = Callable[[str], None]
+"""Told after each of the STEPS; a test ends the process there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,29 +67,38 @@ def ingest(
     limit: int,
     lease_seconds: int,
     now: datetime,
+    step: Step = lambda _: None,
 ) -> IngestReport:
     """Archive and index what is due, at most ``limit`` memories.
 
     A crash at any point leaves the batch to be claimed again when its lease runs out; all steps may be repeated.
-    Raises: Unavailable when the hot tier or the archive cannot be reached; the batch then stays where it is.
+    Raises: Unavailable when the hot tier or the archive cannot be reached, ArchiveError when its file is damaged; the
+    batch is then due again soon, and what it holds has no time to live.
     """
     claimed = hot.claim(limit, lease_seconds)
     if not claimed:
         return IngestReport()
+    step("claimed")
     batch = _prepared(claimed, embedder, now)
-    stored = archive.store(batch.rows) if batch.rows else []
-    current = [row for row, is_current in zip(batch.rows, stored, strict=True) if is_current]
-    if batch.letters:
-        archive.bury_dead(batch.letters)
+    step("embedded")
+    try:
+        stored = _stored(batch, archive, now)
+    except TrinitasError:
+        hot.give_back([(each.key, each.version) for each in claimed], AGAIN_SECONDS)
+        raise
+    step("stored")
+    current = [row for row, standing in stored if standing == row.record.version]
     indexed, degraded = _index(current, vectors, archive)
-    done = [_finished(row.record, hot_seconds(row.record.item, seconds_by_type)) for row in batch.rows]
+    step("indexed")
+    done = [_finished(row, standing, seconds_by_type) for row, standing in stored]
     done += [Finished(letter.key, letter.version, DEAD_SECONDS) for letter in batch.letters]
     settled = hot.finish(done)
+    step("finished")
     return IngestReport(
         claimed=len(claimed),
         archived=len(current),
         indexed=indexed,
-        superseded=len(settled) - sum(settled),
+        superseded=len(done) - sum(ok for each, ok in zip(done, settled, strict=True) if each.seconds),
         dead=len(batch.letters),
         degraded=degraded,
     )
@@ -98,11 +113,27 @@ def index_missing(*, hot: HotTier, archive: Archive, vectors: VectorTier, model:
     for persona, group in groupby(sorted(missing, key=lambda each: each.key), key=lambda each: each.key.persona):
         mine = list(group)
         ids = [each.key.id for each in mine]
-        vectors.upsert(persona, ids, [each.vector for each in mine])
-        _take_back(persona, ids, vectors, archive)
-        archive.mark_indexed([(each.key, each.version) for each in mine])
+        versions = [each.version for each in mine]
+        vectors.upsert(persona, ids, [each.vector for each in mine], versions)
+        archive.mark_indexed(_settled(persona, ids, versions, model, vectors, archive), model)
         hot.changed([persona])
     return len(missing)
+
+
+def embed(keys: Sequence[Key], *, archive: Archive, embedder: Embedder) -> int:
+    """Give archived memories that have none a vector of this model; how many. Raises: Unavailable, ModelError."""
+    records = []
+    for persona, group in groupby(sorted(keys), key=lambda key: key.persona):
+        records += [record for record in archive.load(persona, [key.id for key in group]) if record is not None]
+    if records:
+        made = embedder.encode([embedding_text(record.item) for record in records])
+        archive.store(
+            [
+                Row(record, vector, embedder.name, index_terms(record.item))
+                for record, vector in zip(records, made, strict=True)
+            ]
+        )
+    return len(records)
 
 
 def _prepared(claimed: Sequence[Claimed], embedder: Embedder, now: datetime) -> _Batch:
@@ -140,37 +171,69 @@ def _embed(records: Sequence[tuple[Claimed, Record]], embedder: Embedder, now: d
         )
 
 
+def _stored(batch: _Batch, archive: Archive, now: datetime) -> list[tuple[Row, int]]:
+    """The rows with the versions that the archive has now; one that no archive can hold becomes a letter."""
+    stored = _halved(batch.rows, archive, batch.letters, now) if batch.rows else []
+    if batch.letters:
+        archive.bury_dead(batch.letters)
+    return stored
+
+
+def _halved(rows: Sequence[Row], archive: Archive, letters: list[DeadLetter], now: datetime) -> list[tuple[Row, int]]:
+    try:
+        return list(zip(rows, archive.store(rows), strict=True))
+    except InvalidMemory as error:
+        if len(rows) == 1:
+            item, version = rows[0].record
+            letters.append(_letter(Claimed(Key(item.persona, item.id), version, item.to_json()), error, now))
+            return []
+        middle = len(rows) // 2
+        return _halved(rows[:middle], archive, letters, now) + _halved(rows[middle:], archive, letters, now)
+
+
 def _letter(claimed: Claimed, error: Exception, now: datetime) -> DeadLetter:
     logger.error("%s:%s goes to the dead letters: %s", *claimed.key, error)
     return DeadLetter(claimed.key, claimed.version, claimed.body, str(error), now)
 
 
 def _index(rows: Sequence[Row], vectors: VectorTier, archive: Archive) -> tuple[int, tuple[str, ...]]:
-    indexed: list[tuple[Key, int]] = []
+    indexed = 0
     degraded: dict[str, None] = {}
     ordered = sorted(rows, key=lambda row: row.record.item.persona)
     for persona, group in groupby(ordered, key=lambda row: row.record.item.persona):
         mine = list(group)
-        ids = [row.record.item.id for row in mine]
+        ids, versions = [row.record.item.id for row in mine], [row.record.version for row in mine]
         try:
-            vectors.upsert(persona, ids, [row.vector for row in mine])
+            vectors.upsert(persona, ids, [row.vector for row in mine], versions)
         except Unavailable as error:  # archived all the same: index_missing comes back to it
             logger.warning("%d memories of %s are not indexed yet: %s", len(mine), persona, error)
             degraded[f"chroma: {error}"] = None
         else:
-            _take_back(persona, ids, vectors, archive)
-            indexed += ((Key(persona, row.record.item.id), row.record.version) for row in mine)
-    if indexed:
-        archive.mark_indexed(indexed)
-    return len(indexed), tuple(degraded)
+            settled = _settled(persona, ids, versions, mine[0].model, vectors, archive)
+            archive.mark_indexed(settled, mine[0].model)
+            indexed += len(settled)
+    return indexed, tuple(degraded)
 
 
-def _take_back(persona: str, ids: Sequence[str], vectors: VectorTier, archive: Archive) -> None:
-    """Take out again what was forgotten meanwhile: its burial may have come before its vector."""
-    gone = [each for each, kind in zip(ids, archive.types_of(persona, ids), strict=True) if kind is None]
-    if gone:
+def _settled(
+    persona: str, ids: Sequence[str], versions: Sequence[int], model: str, vectors: VectorTier, archive: Archive
+) -> list[tuple[Key, int]]:
+    """Those whose vectors are the archive's now.
+
+    What was forgotten meanwhile is taken out again, since its burial may have come before its vector; where another
+    worker archived a newer version, its vector may have come before this one: it is to be indexed again.
+    """
+    standing = list(zip(ids, versions, archive.versions(persona, ids), strict=True))
+    if gone := [each for each, _, found in standing if found is None]:
         vectors.delete(persona, gone)
+    newer = [(Key(persona, each), found) for each, ours, found in standing if found is not None and found != ours]
+    if newer:
+        archive.mark_unindexed(newer, model)
+    return [(Key(persona, each), ours) for each, ours, found in standing if found == ours]
 
 
-def _finished(record: Record, seconds: int) -> Finished:
-    return Finished(Key(record.item.persona, record.item.id), record.version, seconds)
+def _finished(row: Row, standing: int, seconds_by_type: Mapping[MemoryType, int]) -> Finished:
+    """With a time to live; what the archive has in a newer version goes at once."""
+    item, version = row.record
+    seconds = hot_seconds(item, seconds_by_type) if standing == version else 0
+    return Finished(Key(item.persona, item.id), version, seconds)

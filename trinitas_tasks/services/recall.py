@@ -13,9 +13,9 @@ from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.errors import TrinitasError, Unavailable
 from trinitas_tasks.model import Query, Record
 from trinitas_tasks.policy import fusion
-from trinitas_tasks.policy.text import content_words, full_text, terms
+from trinitas_tasks.policy.text import sharing_words, terms
 from trinitas_tasks.services.answer import Answer, Found, digest
-from trinitas_tasks.tiers.archive.interface import Archive, Match
+from trinitas_tasks.tiers.archive.interface import Archive, Match, Similar
 from trinitas_tasks.tiers.hot.interface import Gone, HotTier
 from trinitas_tasks.tiers.vectors.interface import Near, VectorTier
 
@@ -32,6 +32,7 @@ PENDING = 1000
 """How many of the persona's newest unarchived memories are matched by their words."""
 BESIDE = ThreadPoolExecutor(4, thread_name_prefix="recall")
 """Searches by words while the query is embedded."""
+LOST = "it has no vectors of this persona, though the archive has: they are being put back"
 VECTOR_SECONDS = 3600
 """How long the vector of a query is kept."""
 
@@ -103,15 +104,40 @@ def _lists(query: Query, *, hot: HotTier, archive: Archive, vectors: VectorTier,
     depth = max(CANDIDATES, 2 * query.limit) * (4 if query.types else 1)
     by_words = BESIDE.submit(lambda: archive.search_text(query.persona, wanted, depth, types=query.types))
     if query.text.strip():
-        near: list[Near] = lists.ask(
-            "chroma", lambda: vectors.query(query.persona, _vector(query.text, hot, embedder), depth), []
-        )
+        near = _nearest(query, depth, lists, hot=hot, archive=archive, vectors=vectors, embedder=embedder)
         lists.similarities = {each.id: round(each.similarity, 4) for each in near}
         lists.ranked["dense"] = [each.id for each in near]
     matches: list[Match] = lists.ask("archive", by_words.result, [])
     lists.ranked["fulltext"] = [match.id for match in matches]
-    lists.ranked["pending"] = _matching(wanted, pending)
+    lists.ranked["pending"] = sharing_words(wanted, (record.item for record in pending))
     return lists
+
+
+def _nearest(
+    query: Query,
+    depth: int,
+    lists: _Lists,
+    *,
+    hot: HotTier,
+    archive: Archive,
+    vectors: VectorTier,
+    embedder: Embedder,
+) -> Sequence[Near | Similar]:
+    """By meaning: from the vector tier, else by an exact scan of the archive's vectors."""
+    nothing: Sequence[Near | Similar] = []
+    try:
+        vector = _vector(query.text, hot, embedder)
+    except TrinitasError as error:
+        _note(lists.degraded, f"model: {error}")
+        return nothing
+    near: Sequence[Near | Similar] = lists.ask("chroma", lambda: vectors.query(query.persona, vector, depth), nothing)
+    if near:
+        return near
+    scanned = lists.ask("archive", lambda: archive.nearest(query.persona, vector, embedder.name, depth), nothing)
+    if scanned and "chroma" in lists.answered:
+        lists.answered.remove("chroma")
+        _note(lists.degraded, f"chroma: {LOST}")
+    return scanned
 
 
 def _vector(text: str, hot: HotTier, embedder: Embedder) -> NDArray[np.float32]:
@@ -123,13 +149,6 @@ def _vector(text: str, hot: HotTier, embedder: Embedder) -> NDArray[np.float32]:
     vector: NDArray[np.float32] = embedder.encode([text])[0]
     hot.cache_vector(name, vector.tobytes(), VECTOR_SECONDS)
     return vector
-
-
-def _matching(wanted: Sequence[str], pending: Sequence[Record]) -> list[str]:
-    """What is not archived yet and shares words with the query, most shared first: everybody reads their own writes."""
-    words = content_words(wanted)
-    scored = [(len(words & set(terms(full_text(record.item)))), record.item.id) for record in pending]
-    return [each for shared, each in sorted(scored, key=lambda pair: -pair[0]) if shared]
 
 
 def _present(

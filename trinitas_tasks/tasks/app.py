@@ -13,8 +13,13 @@ from trinitas_tasks.settings import Settings
 from trinitas_tasks.tasks.config import worker_config
 from trinitas_tasks.tasks.jobs import Jobs
 
-ANSWERED: Final = frozenset({"trinitas.search", "trinitas.fetch", "trinitas.count", "trinitas.examine"})
-"""Tasks whose result somebody waits for."""
+SENT: Final = ("ingest", "forget", "sweep_outbox", "flush_access", "reconcile")
+"""Jobs that mean "whatever is due now"."""
+ANSWERED: Final = (
+    "search", "fetch", "count", "examine", "alive", "facts", "compare", "mend", "rebuild",
+    "dead_letters", "drop_dead", "retry_dead",
+)  # fmt: skip
+"""Jobs whose result somebody waits for."""
 
 
 def create_app(settings: Settings, runtime: Runtime) -> Celery:
@@ -28,22 +33,11 @@ def create_app(settings: Settings, runtime: Runtime) -> Celery:
 def register(app: Celery, runtime: Runtime) -> None:
     """Make every job a task of the application, named ``trinitas.JOB``."""
     jobs = Jobs(runtime, nudge=lambda name: app.send_task(f"trinitas.{name}", ignore_result=True))
-    plain: tuple[Callable[..., Any], ...] = (
-        jobs.ingest,
-        jobs.forget,
-        jobs.sweep_outbox,
-        jobs.flush_access,
-        jobs.search,
-        jobs.fetch,
-        jobs.count,
-        jobs.examine,
-    )
-    for job in plain:
-        name = f"trinitas.{job.__name__}"
+    for name in (*SENT, *ANSWERED):
         answered = name in ANSWERED
         app.task(
-            _as_function(job),
-            name=name,
+            _as_function(getattr(jobs, name)),
+            name=f"trinitas.{name}",
             shared=False,  # by default every later application of the process gets it, with this runtime
             ignore_result=not answered,
             # somebody waits: answer first, acknowledge then (its fsync costs 0.5 ms); doubled answers are harmless

@@ -27,10 +27,19 @@ ROUTES: Final = {
     "trinitas.fetch": SEARCH,
     "trinitas.count": SEARCH,
     "trinitas.examine": SEARCH,
+    "trinitas.alive": SEARCH,
+    "trinitas.facts": SEARCH,
+    "trinitas.compare": SEARCH,
     # one process writes the archive: the ingest worker
     "trinitas.ingest": INGEST,
     "trinitas.forget": INGEST,
     "trinitas.flush_access": INGEST,
+    "trinitas.reconcile": INGEST,
+    "trinitas.mend": INGEST,
+    "trinitas.rebuild": INGEST,
+    "trinitas.dead_letters": SEARCH,
+    "trinitas.drop_dead": INGEST,
+    "trinitas.retry_dead": INGEST,
     "trinitas.sweep_outbox": LIFECYCLE,
 }
 
@@ -38,6 +47,7 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     # expires: after a stop of the workers one tick is enough
     "sweep_outbox every 5 s": {"task": "trinitas.sweep_outbox", "schedule": 5.0, "options": {"expires": 5.0}},
     "flush_access every 30 s": {"task": "trinitas.flush_access", "schedule": 30.0, "options": {"expires": 30.0}},
+    "reconcile every 5 min": {"task": "trinitas.reconcile", "schedule": 300.0, "options": {"expires": 300.0}},
 }
 
 PRODUCER_TRANSPORT: Final = {
@@ -52,6 +62,9 @@ PRODUCER_TRANSPORT: Final = {
 WORKER_TRANSPORT: Final = {
     "visibility_timeout": 3600,
     "socket_keepalive": True,
+    "socket_connect_timeout": 5,
+    # a read waits for a second at most: one that takes longer means a stalled Redis or a network that lost it
+    "socket_timeout": 15,
     "health_check_interval": 30,
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeoutError
@@ -12,8 +12,11 @@ from celery.exceptions import TimeoutError as CeleryTimeoutError
 from trinitas_tasks.errors import DeadlineExceeded, TrinitasError, Unavailable
 from trinitas_tasks.settings import Settings, hide_password
 from trinitas_tasks.tasks.config import INSPECT_SECONDS, MESSAGING_ERRORS, producer_config
+from trinitas_tasks.tiers.breaker import Breaker
 
 logger = logging.getLogger(__name__)
+
+PROBE_MS: Final = 1000
 
 
 class Dispatcher(Protocol):
@@ -33,22 +36,41 @@ class Dispatcher(Protocol):
 
 
 class CeleryDispatcher:
-    """Sends jobs to the workers by way of Redis. Thread-safe; connects with the first call."""
+    """Sends jobs to the workers by way of Redis. Thread-safe; connects with the first call.
 
-    def __init__(self, settings: Settings) -> None:
+    ``redis`` is the breaker of the broker, which the hot tier finds away. When no worker answers a search in time, the
+    next ones fail at once, until one answers.
+    """
+
+    def __init__(self, settings: Settings, *, redis: Breaker) -> None:
         self._app = Celery("trinitas-client", set_as_current=False)
         self._app.conf.update(producer_config(settings))
         self._where = hide_password(settings.redis())
+        self._redis = redis
+        self._search = Breaker("the search workers", retry_seconds=settings.retry_delay)
+        self._search.probe = lambda: self._asked("alive", (), PROBE_MS)
 
     def tell(self, job: str) -> None:
         """See Dispatcher."""
         try:
+            self._redis.check()
             self._app.send_task(f"trinitas.{job}", ignore_result=True)
-        except MESSAGING_ERRORS as error:
+        except (Unavailable, *MESSAGING_ERRORS) as error:
             logger.warning("%s is left for the next sweep: %s", job, error)
 
     def ask(self, job: str, arguments: Sequence[Any], *, deadline_ms: int) -> Any:
         """See Dispatcher."""
+        if job != "search":
+            return self._asked(job, arguments, deadline_ms)
+        self._search.check()
+        try:
+            return self._asked(job, arguments, deadline_ms)
+        except DeadlineExceeded as error:
+            self._search.failed(error)
+            raise
+
+    def _asked(self, job: str, arguments: Sequence[Any], deadline_ms: int) -> Any:
+        self._redis.check()
         seconds = deadline_ms / 1000
         try:
             result = self._app.send_task(f"trinitas.{job}", args=list(arguments), expires=seconds, ignore_result=False)
@@ -64,6 +86,7 @@ class CeleryDispatcher:
 
     def workers(self) -> dict[str, list[str]]:
         """See Dispatcher."""
+        self._redis.check()
         try:
             replies = self._app.control.inspect(timeout=INSPECT_SECONDS).active_queues() or {}
         except MESSAGING_ERRORS as error:
@@ -76,4 +99,6 @@ class CeleryDispatcher:
 
     def close(self) -> None:
         """See Dispatcher."""
+        self._search.close()
+        self._redis.close()
         self._app.close()
