@@ -11,8 +11,39 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import numpy as np
+from numpy.typing import NDArray
 
+from tests.contract.archives import MODEL
 from tests.support import free_port, wait_until
+from trinitas_tasks.tiers.vectors.chroma import ChromaVectors
+from trinitas_tasks.tiers.vectors.interface import VectorTier
+
+DIM = 8
+LISTENS = b"listening on address"
+
+
+def made(count: int, seed: int = 0) -> NDArray[np.float32]:
+    """Vectors that point anywhere."""
+    return np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
+
+
+def put(tier: VectorTier, persona: str, ids: list[str], vectors: NDArray[np.float32], version: int = 1) -> None:
+    """Upsert them all under one version."""
+    tier.upsert(persona, ids, vectors, [version] * len(ids))
+
+
+def ids_of(tier: VectorTier, persona: str, vector: NDArray[np.float32], limit: int = 10) -> list[str]:
+    """The ids that a search finds."""
+    return [near.id for near in tier.query(persona, vector, limit)]
+
+
+@contextmanager
+def tier_at(port: int, *, deadline_ms: int = 20_000, model: str = MODEL) -> Iterator[ChromaVectors]:
+    """A tier as of a process of its own."""
+    tier = ChromaVectors("127.0.0.1", port, namespace="own", model=model, deadline_ms=deadline_ms)
+    yield tier
+    tier.close()
 
 
 @dataclass
@@ -22,6 +53,7 @@ class ChromaServer:
     folder: Path
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
+    _begins: int = 0
 
     def start(self) -> None:
         """Start it and return when it answers; another port where the first was taken meanwhile."""
@@ -42,9 +74,12 @@ class ChromaServer:
         chroma = str(Path(sys.executable).with_name("chroma"))
         command = (chroma, "run", "--host", "127.0.0.1", "--port", str(self.port), "--path", str(self.folder))
         with self._log.open("ab") as log:
+            self._begins = log.tell()
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def _answers(self) -> str:
+        if LISTENS not in self._log.read_bytes()[self._begins :]:  # it may be another server that answers at this port
+            return ""
         try:
             return (
                 "answers" if httpx.get(f"http://127.0.0.1:{self.port}/api/v2/heartbeat", timeout=5).is_success else ""

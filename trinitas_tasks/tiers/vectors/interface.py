@@ -1,15 +1,29 @@
-"""The vector tier: finds by meaning. It holds ids and vectors only, and can always be rebuilt from the archive."""
+"""The vector tier: finds by meaning. Ids, versions and vectors only; it can always be rebuilt from the archive."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from trinitas_tasks.errors import Unavailable
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Vectors = NDArray[np.float32] | Sequence[NDArray[np.float32]]
+
+
+class Torn(Unavailable):
+    """The tier answers, but its files are broken: waiting does not help.
+
+    Those of one space are, and a rebuild of it helps; or, ``whole``, those of everything: then the server must be
+    started again, over an empty folder, before anything can be rebuilt.
+    """
+
+    def __init__(self, message: str, *, whole: bool = False) -> None:
+        super().__init__(message)
+        self.whole = whole
 
 
 class Near(NamedTuple):
@@ -20,10 +34,17 @@ class Near(NamedTuple):
 
 
 class VectorTier(Protocol):
-    """One space of vectors a persona; personas never mix. Errors: Unavailable, DeadlineExceeded."""
+    """One space of vectors a persona; personas never mix. Errors: Unavailable, DeadlineExceeded, Torn.
 
-    def upsert(self, persona: str, ids: Sequence[str], vectors: Vectors) -> None:
-        """Keep the vectors (float32, (dim,) each) under their ids, durably; a known id is overwritten."""
+    A space is rebuilt beside the one that answers: ``spare().clear(persona)``, ``spare().upsert(...)`` for all there
+    is, ``promote(persona)``. What others upsert or delete during that time may go with the replaced space: compare
+    afterwards. A torn space is best cleared as soon as its rebuild has begun: where one is being filled and none
+    answers, every call raises Torn, so nobody takes an answer from half an index, and a rebuild that was broken off
+    is not forgotten.
+    """
+
+    def upsert(self, persona: str, ids: Sequence[str], vectors: Vectors, versions: Sequence[int]) -> None:
+        """Keep the vectors (float32, (dim,) each) and versions under their ids, durably; a known id is overwritten."""
 
     def query(self, persona: str, vector: NDArray[np.float32], limit: int) -> list[Near]:
         """The ids nearest to the vector (float32, (dim,)), most similar first; empty for an unknown persona."""
@@ -33,6 +54,27 @@ class VectorTier(Protocol):
 
     def count(self, persona: str) -> int:
         """How many vectors the persona has."""
+
+    def versions(self, persona: str, ids: Sequence[str]) -> list[int | None]:
+        """The version of each id; None for what is not here."""
+
+    def listed(self, persona: str, offset: int, limit: int) -> list[str]:
+        """Some of all ids; the order stays while nothing is deleted."""
+
+    def verify(self, persona: str, ids: Sequence[str], vectors: Vectors) -> None:
+        """Return if of these ids those that are here still have these vectors. Raises: Torn.
+
+        Only this notices an index that lost vectors: counts, versions and a ping do not read it.
+        """
+
+    def spare(self) -> VectorTier:
+        """A second set of spaces, that nobody else sees."""
+
+    def clear(self, persona: str) -> None:
+        """Take all vectors of the persona away without reading them; a spare space begins with this."""
+
+    def promote(self, persona: str) -> None:
+        """Let the spare space answer from now on, in one step for all. Raises: Unavailable if there is none."""
 
     def ping(self) -> None:
         """Return if it answers. Raises: Unavailable."""
