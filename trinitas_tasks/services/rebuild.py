@@ -9,18 +9,27 @@ from trinitas_tasks.tiers.vectors.interface import VectorTier
 
 
 def rebuild(
-    personas: list[str], after: int, *, archive: Archive, vectors: VectorTier, model: str, limit: int
+    personas: list[str],
+    after: int,
+    *,
+    archive: Archive,
+    vectors: VectorTier,
+    model: str,
+    limit: int,
+    torn: bool = False,
 ) -> int | None:
     """Copy the next ``limit`` archived vectors of these personas, from ``after`` (0: begin), into spare spaces.
 
     Returns where to go on, None when the spare spaces have replaced those that answered. What changed in the
     meantime is found by the next comparison. Broken off, it is begun anew: the spare spaces are emptied first.
-    Raises: Unavailable.
+    ``torn``: what answers now is taken away first, since asking it may end the server. Raises: Unavailable.
     """
     spare = vectors.spare()
     if after == 0:
         for persona in personas:
             spare.clear(persona)
+            if torn:
+                vectors.clear(persona)
     rows = archive.listed(after, limit, model)
     mine = sorted((row for row in rows if row.embedded and row.key.persona in personas), key=lambda row: row.key)
     for persona, group in groupby(mine, key=lambda row: row.key.persona):

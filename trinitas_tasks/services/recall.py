@@ -32,7 +32,7 @@ PENDING = 1000
 """How many of the persona's newest unarchived memories are matched by their words."""
 BESIDE = ThreadPoolExecutor(4, thread_name_prefix="recall")
 """Searches by words while the query is embedded."""
-LOST = "it has no vectors of this persona, though the archive has: they are being put back"
+LOST = "it has lost vectors of this persona, which are being put back"
 VECTOR_SECONDS = 3600
 """How long the vector of a query is kept."""
 
@@ -131,13 +131,14 @@ def _nearest(
         _note(lists.degraded, f"model: {error}")
         return nothing
     near: Sequence[Near | Similar] = lists.ask("chroma", lambda: vectors.query(query.persona, vector, depth), nothing)
-    if near:
+    if len(near) >= depth:
         return near
+    # so few: the persona has no more, or the index was lost, which Chroma does not notice; then this is quick, or needed
     scanned = lists.ask("archive", lambda: archive.nearest(query.persona, vector, embedder.name, depth), nothing)
-    if scanned and "chroma" in lists.answered:
+    if len(near) < len(scanned) / 2 and "chroma" in lists.answered:
         lists.answered.remove("chroma")
         _note(lists.degraded, f"chroma: {LOST}")
-    return scanned
+    return scanned if len(scanned) > len(near) else near
 
 
 def _vector(text: str, hot: HotTier, embedder: Embedder) -> NDArray[np.float32]:

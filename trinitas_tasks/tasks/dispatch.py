@@ -11,7 +11,7 @@ from celery.exceptions import TimeoutError as CeleryTimeoutError
 
 from trinitas_tasks.errors import DeadlineExceeded, TrinitasError, Unavailable
 from trinitas_tasks.settings import Settings, hide_password
-from trinitas_tasks.tasks.config import INSPECT_SECONDS, MESSAGING_ERRORS, producer_config
+from trinitas_tasks.tasks.config import INSPECT_SECONDS, MESSAGING_ERRORS, ROUTES, SEARCH, producer_config
 from trinitas_tasks.tiers.breaker import Breaker
 
 logger = logging.getLogger(__name__)
@@ -60,14 +60,18 @@ class CeleryDispatcher:
 
     def ask(self, job: str, arguments: Sequence[Any], *, deadline_ms: int) -> Any:
         """See Dispatcher."""
-        if job != "search":
+        if ROUTES[f"trinitas.{job}"] != SEARCH:
             return self._asked(job, arguments, deadline_ms)
-        self._search.check()
+        if job == "search":
+            self._search.check()
         try:
-            return self._asked(job, arguments, deadline_ms)
+            answer = self._asked(job, arguments, deadline_ms)
         except DeadlineExceeded as error:
-            self._search.failed(error)
+            if job == "search":
+                self._search.failed(error)
             raise
+        self._search.succeeded()
+        return answer
 
     def _asked(self, job: str, arguments: Sequence[Any], deadline_ms: int) -> Any:
         self._redis.check()

@@ -56,8 +56,7 @@ class Jobs:
         run = self.runtime
         if not run.spool.empty():
             replay.replay(hot=run.hot, spool=run.spool)
-        if run.hot.due():
-            self.ingest()
+        self.ingest()
 
     def ingest(self) -> dict[str, Any]:
         """Archive, embed and index whatever is due; nothing if this process is at it already."""
@@ -260,22 +259,30 @@ class Jobs:
             mended += self._rebuild_whole(torn)
         return mended
 
-    def _rebuild_whole(self, personas: list[str]) -> int:
+    def _rebuild_whole(self, torn: list[str]) -> int:
         place: int | None = 0
         while place is not None:
-            place = self.rebuild(personas, place)
-        return len(personas)
+            place = self._rebuild(torn, place, torn=True)
+        return len(torn)
 
     def rebuild(self, personas: list[str] | None, after: int) -> int | None:
         """Fill the vector tier anew for these personas (None: all), one step; where to go on, None when it is done."""
+        return self._rebuild(personas, after)
+
+    def _rebuild(self, personas: list[str] | None, after: int, *, torn: bool = False) -> int | None:
         run = self.runtime
         chosen = run.archive.personas() if personas is None else personas
         going_on = rebuild.rebuild(
-            chosen, after, archive=run.archive, vectors=run.vectors, model=run.embedder.name, limit=REBUILT
+            chosen,
+            after,
+            archive=run.archive,
+            vectors=run.vectors,
+            model=run.embedder.name,
+            limit=REBUILT,
+            torn=torn,
         )
         if going_on is None:
-            for persona in chosen:
-                logger.warning("the vectors of %s were rebuilt", persona)
+            logger.warning("the vectors of %s were rebuilt", ", ".join(chosen))
             run.hot.changed(chosen)
             self.nudge("reconcile")
         return going_on

@@ -60,7 +60,7 @@ class Breaker:
         with self._lock:
             was_open, self._reason = self._reason is not None, None
         if was_open:
-            logger.warning("%s answers again", self._name)
+            logger.warning("%s: reached again", self._name)
 
     @property
     def is_open(self) -> bool:
