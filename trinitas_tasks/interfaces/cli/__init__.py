@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trinitas_tasks.interfaces.cli import importing, memory, output, stack
+from trinitas_tasks.interfaces.cli import doctor, importing, letters, memory, mending, output, stack
 
 app = typer.Typer(
     name="trinitas",
@@ -19,6 +19,9 @@ app = typer.Typer(
 memory.register(app)
 importing.register(app)
 stack.register(app)
+doctor.register(app)
+mending.register(app)
+letters.register(app)
 
 
 @app.callback()
