@@ -49,14 +49,14 @@ class Site:
     server: Valkey
 
     def settings(self, **more: Any) -> Settings:
-        return Settings(
-            TRINITAS_HOME=self.folder,
-            SQLITE_PATH=self.folder / "archive.db",
-            REDIS_URL=self.server.url,
-            TRINITAS_RETRY_DELAY=0.2,
-            TRINITAS_LEASE_SECONDS=1,
-            **more,
-        )
+        given: dict[str, Any] = {
+            "TRINITAS_HOME": self.folder,
+            "SQLITE_PATH": self.folder / "archive.db",
+            "REDIS_URL": self.server.url,
+            "TRINITAS_RETRY_DELAY": 0.2,
+            "TRINITAS_LEASE_SECONDS": 1,
+        }
+        return Settings(**given, **more)
 
     def client(self, persona: str = "athena", **more: Any) -> MemoryClient:
         """As an application of this machine has it, but for the dispatcher."""

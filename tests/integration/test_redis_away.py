@@ -7,19 +7,19 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from redis import Redis
 
 from tests.integration.site import Site, jobs
 from tests.support import Valkey, free_port, wait_until
 from trinitas_tasks.client import MemoryClient
 from trinitas_tasks.errors import Overloaded, Unavailable
+from trinitas_tasks.settings import Settings
 
-Fault = Callable[[Valkey], "ContextManager"]
-ContextManager = object
+Fault = Callable[[Valkey], AbstractContextManager[None]]
 
 
 @contextmanager
@@ -118,13 +118,13 @@ def got(client: MemoryClient, memory_id: str) -> object:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_writes_are_spooled_reads_are_archived_and_all_of_it_heals(
-    fault: Callable[[Valkey], object], site: Site, client: MemoryClient, server: Valkey
+    fault: Fault, site: Site, client: MemoryClient, server: Valkey
 ) -> None:
     old = client.remember("The heron stands in field seven.", type="semantic")
     gone = client.remember("The walrus knows the launch code.")
     archive_all(site)
     client.forget(gone)
-    with fault(server):  # type: ignore[attr-defined]
+    with fault(server):
         new = client.remember("The fox sleeps under the bridge.")
         client.remember("The heron moved to field nine.", id=old, type="semantic")
         assert got(client, new) == "The fox sleeps under the bridge."
@@ -153,10 +153,10 @@ def test_writes_are_spooled_reads_are_archived_and_all_of_it_heals(
 
 @pytest.mark.parametrize("fault", [each for each in FAULTS if each not in WRITES_ONLY])
 def test_after_the_first_failure_calls_do_not_wait_for_redis(
-    fault: Callable[[Valkey], object], client: MemoryClient, server: Valkey
+    fault: Fault, client: MemoryClient, server: Valkey
 ) -> None:
     client.remember("before")
-    with fault(server):  # type: ignore[attr-defined]
+    with fault(server):
         began = time.monotonic()
         client.remember("first")
         first = time.monotonic() - began
@@ -233,16 +233,14 @@ def test_no_archive_of_another_deployment_answers(site: Site, tmp_path: Path) ->
     with site.client() as client:
         kept = client.remember("The heron stands in field seven.")
         archive_all(site)
-    other = Valkey(tmp_path / "other")
-    other.folder.mkdir()
-    other.start()
-    here = site.settings()
-    foreign = here.model_copy(update={"redis_url": type(here.redis_url)(other.url), "sqlite_path": None})
-    object.__setattr__(foreign, "__pydantic_fields_set__", here.model_fields_set - {"sqlite_path"})
-    with MemoryClient.connect(foreign, persona="athena") as stranger:
-        other.stop()
-        with pytest.raises(Unavailable):
-            stranger.get(kept)
+    unnamed: dict[str, Any] = {"TRINITAS_HOME": tmp_path, "TRINITAS_RETRY_DELAY": 0.2}
+    other = Settings(**{**unnamed, "REDIS_URL": f"redis://127.0.0.1:{free_port()}"})
+    with MemoryClient.connect(other, persona="athena") as stranger, pytest.raises(Unavailable):
+        stranger.get(kept)
+    same = Settings(**{**unnamed, "REDIS_URL": site.server.url})
+    with MemoryClient.connect(same, persona="athena") as known:
+        site.server.kill()
+        assert got(known, kept) == "The heron stands in field seven."
 
 
 def test_health_says_what_a_weaker_append_only_file_costs(client: MemoryClient, server: Valkey) -> None:
@@ -252,7 +250,3 @@ def test_health_says_what_a_weaker_append_only_file_costs(client: MemoryClient, 
         assert any("a second of acknowledged writes" in each for each in client.health().warnings)
         redis.config_set("appendonly", "no")
         assert any("no append-only file" in each for each in client.health().warnings)
-
-
-def _unused(redis: Redis) -> None:
-    redis.close()

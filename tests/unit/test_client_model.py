@@ -24,6 +24,7 @@ from trinitas_tasks.tasks.jobs import Jobs
 PERSONAS = ("athena", "artemis")
 NAMES = ("one", "two", "three")
 KEYS = st.builds(Key, st.sampled_from(PERSONAS), st.sampled_from(NAMES))
+SLOWLY: dict[str, Any] = {"TRINITAS_RETRY_DELAY": 3600}
 TIERS = ("hot", "archive", "vectors", "embedder", "spool")
 Forgotten = None
 
@@ -79,7 +80,7 @@ class Clients(RuleBasedStateMachine):
         world = self.world
         dispatcher = Workers(self.runtime)
         # nothing goes on in the background: what is replayed when is a rule
-        settings = Settings(TRINITAS_RETRY_DELAY=3600)
+        settings = Settings(**SLOWLY)
         return MemoryClient(world.hot, dispatcher, settings, spool=world.spool, archive=world.archive)
 
     def teardown(self) -> None:
@@ -100,8 +101,7 @@ class Clients(RuleBasedStateMachine):
         assert self.world.spool.empty()
         for client in self.clients:
             client._front.close()
-        found = self.jobs.compare(None)
-        assert found["differences"] == []
+        assert self.jobs.compare(None)["differences"] == []
 
     def settle(self) -> None:
         for _ in range(3):

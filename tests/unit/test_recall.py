@@ -204,7 +204,7 @@ def test_without_full_text_vectors_answer(world: World) -> None:
     world.archive = Away(world.archive, "search_text")
     answer = world.recall("staging database")
     assert answer.found[0].id == "port"
-    assert answer.answered == ("chroma",)
+    assert answer.answered == ("chroma", "archive")
     assert [each.split(":")[0] for each in answer.degraded] == ["archive"]
 
 

@@ -31,7 +31,8 @@ def rebuild(
             if torn:
                 vectors.clear(persona)
     rows = archive.listed(after, limit, model)
-    mine = sorted((row for row in rows if row.embedded and row.key.persona in personas), key=lambda row: row.key)
+    wanted = set(personas)
+    mine = sorted((row for row in rows if row.embedded and row.key.persona in wanted), key=lambda row: row.key)
     for persona, group in groupby(mine, key=lambda row: row.key.persona):
         some = list(group)
         found = archive.vectors(persona, [row.key.id for row in some], model)

@@ -133,7 +133,7 @@ def _nearest(
     near: Sequence[Near | Similar] = lists.ask("chroma", lambda: vectors.query(query.persona, vector, depth), nothing)
     if len(near) >= depth:
         return near
-    # so few: the persona has no more, or the index was lost, which Chroma does not notice; then this is quick, or needed
+    # so few: the persona has no more, and this is quick; or the index was lost, which Chroma does not notice
     scanned = lists.ask("archive", lambda: archive.nearest(query.persona, vector, embedder.name, depth), nothing)
     if len(near) < len(scanned) / 2 and "chroma" in lists.answered:
         lists.answered.remove("chroma")

@@ -99,6 +99,8 @@ def producer_config(settings: Settings) -> dict[str, Any]:
         "broker_transport_options": {**PRODUCER_TRANSPORT, **_prefix(settings)},
         "result_backend_transport_options": {**_prefix(settings), "retry_policy": {"max_retries": 0}},
         "redis_socket_connect_timeout": 0.1,
+        # of one answer of Redis; a result is waited for in another way
+        "redis_socket_timeout": settings.redis_timeout_ms / 1000,
         "redis_retry_on_timeout": False,
         "redis_max_connections": settings.connection_pool_size,
         "broker_pool_limit": settings.connection_pool_size,

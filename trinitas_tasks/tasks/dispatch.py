@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeoutError
+from celery.result import AsyncResult
 
 from trinitas_tasks.errors import DeadlineExceeded, TrinitasError, Unavailable
 from trinitas_tasks.settings import Settings, hide_password
@@ -43,8 +45,8 @@ class CeleryDispatcher:
     """
 
     def __init__(self, settings: Settings, *, redis: Breaker) -> None:
-        self._app = Celery("trinitas-client", set_as_current=False)
-        self._app.conf.update(producer_config(settings))
+        self._settings = settings
+        self._app = self._new_app()
         self._where = hide_password(settings.redis())
         self._redis = redis
         self._search = Breaker("the search workers", retry_seconds=settings.retry_delay)
@@ -78,15 +80,24 @@ class CeleryDispatcher:
         seconds = deadline_ms / 1000
         try:
             result = self._app.send_task(f"trinitas.{job}", args=list(arguments), expires=seconds, ignore_result=False)
-            return result.get(timeout=seconds)
+            return _waited(result, seconds)
         except TrinitasError:
             raise
         except CeleryTimeoutError as error:
             raise DeadlineExceeded(
                 f"no worker answered {job} within {deadline_ms} ms: does one serve its queue? (`trinitas status`)"
             ) from error
+        except RuntimeError as error:  # "retry limit exceeded … the Celery application must be restarted"
+            self._app.close()
+            self._app = self._new_app()
+            raise Unavailable(f"{job}: Redis at {self._where} went away before the answer came") from error
         except MESSAGING_ERRORS as error:
             raise Unavailable(f"{job}: the broker at {self._where} failed: {error}") from error
+
+    def _new_app(self) -> Celery:
+        app = Celery("trinitas-client", set_as_current=False)
+        app.conf.update(producer_config(self._settings))
+        return app
 
     def workers(self) -> dict[str, list[str]]:
         """See Dispatcher."""
@@ -106,3 +117,14 @@ class CeleryDispatcher:
         self._search.close()
         self._redis.close()
         self._app.close()
+
+
+def _waited(result: AsyncResult, seconds: float) -> Any:
+    try:
+        return result.get(timeout=seconds)
+    except BaseException:
+        # else the garbage collector does so, and complains when Redis is away
+        backend, result.backend = result.backend, None
+        with suppress(RuntimeError, *MESSAGING_ERRORS):
+            backend.remove_pending_result(result)
+        raise

@@ -1,0 +1,75 @@
+"""A client that waits for workers while Redis fails: it is told in time, and goes on when Redis is back."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.site import Site, breaker
+from tests.support import Valkey
+from trinitas_tasks.errors import DeadlineExceeded, Unavailable
+from trinitas_tasks.tasks.dispatch import CeleryDispatcher
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    server = Valkey(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def dispatcher(server: Valkey, tmp_path: Path) -> Iterator[CeleryDispatcher]:
+    made = CeleryDispatcher(Site(tmp_path, server).settings(), redis=breaker())
+    yield made
+    made.close()
+
+
+def test_nobody_to_ask_is_told_at_the_deadline(dispatcher: CeleryDispatcher) -> None:
+    with pytest.raises(DeadlineExceeded, match="no worker answered count within 300 ms"):
+        dispatcher.ask("count", ["athena"], deadline_ms=300)
+
+
+@pytest.mark.parametrize("when", ["before", "while waiting"])
+@pytest.mark.parametrize("how", ["stalled", "killed"])
+def test_redis_that_goes_is_told_in_time_and_found_again(
+    when: str, how: str, dispatcher: CeleryDispatcher, server: Valkey
+) -> None:
+    with pytest.raises(DeadlineExceeded):
+        dispatcher.ask("count", ["athena"], deadline_ms=100)
+    assert server.process is not None
+    going = threading.Timer(
+        0.0 if when == "before" else 0.5,
+        lambda: server.process.send_signal(signal.SIGSTOP) if how == "stalled" and server.process else server.kill(),
+    )
+    going.start()
+    if when == "before":
+        going.join()
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        dispatcher.ask("count", ["athena"], deadline_ms=2000)
+    assert time.monotonic() - began < 10  # it was 240 s
+    going.join()
+    if how == "stalled":
+        server.process.send_signal(signal.SIGCONT)
+    else:
+        server.start()
+    for _ in range(2):
+        with pytest.raises(DeadlineExceeded):
+            dispatcher.ask("count", ["athena"], deadline_ms=300)
+
+
+def test_when_no_search_worker_answers_the_next_searches_fail_at_once(dispatcher: CeleryDispatcher) -> None:
+    with pytest.raises(DeadlineExceeded):
+        dispatcher.ask("search", [{}], deadline_ms=300)
+    began = time.monotonic()
+    for _ in range(10):
+        with pytest.raises(Unavailable, match=r"tried again every 0\.2 s"):
+            dispatcher.ask("search", [{}], deadline_ms=5000)
+    assert time.monotonic() - began < 3
