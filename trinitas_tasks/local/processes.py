@@ -6,13 +6,11 @@ and in valkey.conf, because anybody on the machine can read the argv of a proces
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trinitas_tasks.errors import StackError
 from trinitas_tasks.tasks.config import SEARCH
 
 APP = "trinitas_tasks.tasks.worker"
@@ -39,8 +37,12 @@ def valkey(binary: Path, conf: Path) -> Process:
 
 
 def chroma(folder: Path, *, host: str, port: int) -> Process:
-    command = (console_script("chroma"), "run", "--host", host, "--path", str(folder), "--port", str(port))
-    return Process("chroma", command, order=20, up_seconds=1, environment={"ANONYMIZED_TELEMETRY": "False"})
+    """Under a guard, which keeps it healthy: see `chroma_guard`."""
+    program = (sys.executable, "-m", "trinitas_tasks.local.chroma_guard")
+    command = (*program, "--host", host, "--path", str(folder), "--port", str(port))
+    # else it writes 3 KB into its log for each request
+    quiet = {"ANONYMIZED_TELEMETRY": "False", "RUST_LOG": "warn"}
+    return Process("chroma", command, order=20, up_seconds=1, environment=quiet)
 
 
 def worker(queue: str) -> Process:
@@ -94,12 +96,3 @@ loglevel notice
 # its title would be written over its environment, and with it the stack's mark
 set-proc-title no
 """
-
-
-def console_script(name: str) -> str:
-    """The script of this Python's environment. Raises: StackError."""
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
-        raise StackError(f"`{name}` is not installed: pip install 'trinitas-tasks[embedded]'")
-    return found
