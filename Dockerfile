@@ -6,16 +6,17 @@ WORKDIR /app
 COPY constraints.txt ./
 VOLUME /data
 
-# Chroma's server, of the version that the client is tested with.
-FROM python AS chroma
-RUN pip install -c constraints.txt chromadb
-USER trinitas
-
 # beat and the lifecycle worker: the bare package.
 FROM python AS base
 COPY pyproject.toml README.md LICENSE ./
 COPY trinitas_tasks trinitas_tasks
 RUN pip install -c constraints.txt .
+USER trinitas
+
+# Chroma's server, of the version that the client is tested with, and its guard.
+FROM base AS chroma
+USER root
+RUN pip install -c constraints.txt chromadb
 USER trinitas
 
 FROM base AS flower
