@@ -49,6 +49,7 @@ class Runtime:
         self.in_trouble = True
         """Whether the hot tier may have a note of a failed ingest; so it is at the start, of the process before."""
         self.compared = Cursor()
+        self.rebuilding: list[str] = []
         self.mending_until = 0.0
         self._lock = threading.RLock()
         given = {"hot": hot, "archive": archive, "vectors": vectors, "embedder": embedder, "spool": spool}

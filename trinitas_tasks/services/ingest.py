@@ -107,68 +107,71 @@ def ingest(
 def index_missing(*, hot: HotTier, archive: Archive, vectors: VectorTier, model: str, limit: int) -> int:
     """Index what was archived while the vector tier was away, at most ``limit`` memories; how many.
 
-    Raises: Unavailable.
+    Where it still is, they wait on. Raises: Unavailable when the hot tier or the archive cannot be reached.
     """
     missing = archive.unindexed(model, limit)
+    indexed = 0
     for persona, group in groupby(sorted(missing, key=lambda each: each.key), key=lambda each: each.key.persona):
         mine = list(group)
         ids = [each.key.id for each in mine]
         versions = [each.version for each in mine]
-        vectors.upsert(persona, ids, [each.vector for each in mine], versions)
+        try:
+            vectors.upsert(persona, ids, [each.vector for each in mine], versions)
+        except Unavailable as error:  # of one persona perhaps, whose vectors are torn: that must not hold up the others
+            logger.info("%d memories of %s are not indexed yet: %s", len(mine), persona, error)
+            continue
         archive.mark_indexed(_settled(persona, ids, versions, model, vectors, archive), model)
         hot.changed([persona])
-    return len(missing)
+        indexed += len(mine)
+    return indexed
 
 
 def embed(keys: Sequence[Key], *, archive: Archive, embedder: Embedder) -> int:
-    """Give archived memories that have none a vector of this model; how many. Raises: Unavailable, ModelError."""
-    records = []
+    """Give archived memories that have none a vector of this model, if it makes one; how many. Raises: Unavailable."""
+    records: list[Record] = []
     for persona, group in groupby(sorted(keys), key=lambda key: key.persona):
         records += [record for record in archive.load(persona, [key.id for key in group]) if record is not None]
-    if records:
-        made = embedder.encode([embedding_text(record.item) for record in records])
-        archive.store(
-            [
-                Row(record, vector, embedder.name, index_terms(record.item))
-                for record, vector in zip(records, made, strict=True)
-            ]
-        )
-    return len(records)
+    rows = _embedded(records, embedder, lambda record, error: logger.warning("%s: %s", record.item.id, error))
+    if rows:
+        archive.store(rows)
+    return len(rows)
 
 
 def _prepared(claimed: Sequence[Claimed], embedder: Embedder, now: datetime) -> _Batch:
     batch = _Batch()
-    records = []
+    records: list[Record] = []
     for each in claimed:
         try:
             item = MemoryItem.from_json(each.body)
             if (item.persona, item.id) != each.key:
                 raise InvalidMemory(f"the record calls itself {item.persona}:{item.id}")
-            records.append((each, Record(item, each.version)))
+            records.append(Record(item, each.version))
         except InvalidMemory as error:
             batch.letters.append(_letter(each, error, now))
-    _embed(records, embedder, now, batch)
+    batch.rows = _embedded(
+        records, embedder, lambda record, error: batch.letters.append(_letter(_claimed(record), error, now))
+    )
     return batch
 
 
-def _embed(records: Sequence[tuple[Claimed, Record]], embedder: Embedder, now: datetime, batch: _Batch) -> None:
+def _embedded(
+    records: Sequence[Record], embedder: Embedder, refused: Callable[[Record, ModelError], None]
+) -> list[Row]:
     """One encode for all of them; if the model refuses, halve until the record that it refuses stands alone."""
     if not records:
-        return
+        return []
     try:
-        made = embedder.encode([embedding_text(record.item) for _, record in records])
+        made = embedder.encode([embedding_text(record.item) for record in records])
     except ModelError as error:
         if len(records) == 1:
-            batch.letters.append(_letter(records[0][0], error, now))
-            return
+            refused(records[0], error)
+            return []
         middle = len(records) // 2
-        _embed(records[:middle], embedder, now, batch)
-        _embed(records[middle:], embedder, now, batch)
-    else:
-        batch.rows += (
-            Row(record, vector, embedder.name, index_terms(record.item))
-            for (_, record), vector in zip(records, made, strict=True)
-        )
+        return _embedded(records[:middle], embedder, refused) + _embedded(records[middle:], embedder, refused)
+    return [
+        Row(record, vector, embedder.name, index_terms(record.item))
+        for record, vector in zip(records, made, strict=True)
+    ]
 
 
 def _stored(batch: _Batch, archive: Archive, now: datetime) -> list[tuple[Row, int]]:
@@ -184,11 +187,15 @@ def _halved(rows: Sequence[Row], archive: Archive, letters: list[DeadLetter], no
         return list(zip(rows, archive.store(rows), strict=True))
     except InvalidMemory as error:
         if len(rows) == 1:
-            item, version = rows[0].record
-            letters.append(_letter(Claimed(Key(item.persona, item.id), version, item.to_json()), error, now))
+            letters.append(_letter(_claimed(rows[0].record), error, now))
             return []
         middle = len(rows) // 2
         return _halved(rows[:middle], archive, letters, now) + _halved(rows[middle:], archive, letters, now)
+
+
+def _claimed(record: Record) -> Claimed:
+    item, version = record
+    return Claimed(Key(item.persona, item.id), version, item.to_json())
 
 
 def _letter(claimed: Claimed, error: Exception, now: datetime) -> DeadLetter:

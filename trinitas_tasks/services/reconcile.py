@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 PHASES: Final = ("archive", "hot", "vectors")
 SAMPLE: Final = 20
 """Of so many memories of a persona and step the vectors themselves are compared: an index can lose them unnoticed."""
+LETTERS: Final = 10_000
 
 UNQUEUED: Final = "in Redis only, and not queued"
 NEWER: Final = "newer in Redis, and not queued"
@@ -60,6 +61,11 @@ class Slice:
     examined: int
     differences: tuple[Difference, ...] = ()
     skipped: tuple[str, ...] = ()
+
+    def mended(self) -> Cursor:
+        """Where to go on, or begin again, when the differences are mended: what stood behind orphans has moved up."""
+        orphans = sum(each.kind == ORPHAN for each in self.differences)
+        return self.cursor._replace(place=self.cursor.place - orphans) if self.cursor else Cursor()
 
 
 def compare(cursor: Cursor, *, hot: HotTier, archive: Archive, vectors: VectorTier, model: str, limit: int) -> Slice:
@@ -134,12 +140,18 @@ def _from_archive(cursor: Cursor, archive: Archive, hot: HotTier, vectors: Vecto
         try:
             found += _unindexed(persona, [row for row in group if row.indexed], archive, vectors, model)
         except Unavailable as error:
-            if isinstance(error, Torn) and not error.whole:
-                logger.warning("%s: %s", persona, error)
-                found.append(Difference(TORN, Key(persona, ""), 0))
-            else:
-                skipped.append(f"chroma: {error}")
+            torn, reasons = _unreadable(persona, error)
+            found += torn
+            skipped += reasons
     return Slice(Cursor("archive", rows[-1].seq), len(rows), tuple(found), tuple(dict.fromkeys(skipped)))
+
+
+def _unreadable(persona: str, error: Unavailable) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
+    """What came of asking for a persona's vectors: a rebuild helps where they are torn, else they are skipped."""
+    if isinstance(error, Torn) and not error.whole:
+        logger.warning("%s: %s", persona, error)
+        return (Difference(TORN, Key(persona, ""), 0),), ()
+    return (), (f"chroma: {error}",)
 
 
 def _unindexed(
@@ -166,19 +178,26 @@ def _from_hot(cursor: Cursor, archive: Archive, hot: HotTier, limit: int) -> Sli
     others = {each.key: each for each in loose if each.copy or each.gone}
     for persona, ids in _by_persona(others).items():
         mine = [others[Key(persona, each)] for each in ids]
-        found += _beside_archive(mine, archive.versions(persona, ids))
+        beside = list(_beside_archive(mine, archive.versions(persona, ids)))
+        found += _alive(persona, beside, archive) if beside else ()
     return Slice(following, len(standings), tuple(found))
 
 
 def _beside_archive(standings: Sequence[Standing], archived: Sequence[int | None]) -> Iterator[Difference]:
     for each, version in zip(standings, archived, strict=True):
         if each.gone:
-            if version is not None and version <= each.version:
+            if version is not None:  # also a newer one: burying the mark lets it be seen
                 yield Difference(FORGOTTEN, each.key, each.version)
         elif version is None:
             yield Difference(UNKNOWN, each.key, each.version)
         elif version < each.version:
             yield Difference(NEWER, each.key, each.version)
+
+
+def _alive(persona: str, found: Iterable[Difference], archive: Archive) -> list[Difference]:
+    """Without the records that cannot be archived: their dead letters wait for somebody to look at them."""
+    dead = {(letter.key, letter.version) for letter in archive.dead(LETTERS, persona)}
+    return [each for each in found if (each.key, each.version) not in dead]
 
 
 def _from_vectors(cursor: Cursor, archive: Archive, vectors: VectorTier, limit: int) -> Slice:
@@ -192,7 +211,7 @@ def _from_vectors(cursor: Cursor, archive: Archive, vectors: VectorTier, limit: 
     try:
         ids = vectors.listed(persona, place, limit)
     except Unavailable as error:
-        return Slice(following, 0, (), (f"chroma: {error}",))
+        return Slice(following, 0, *_unreadable(persona, error))
     known = archive.versions(persona, ids)
     orphans = [
         Difference(ORPHAN, Key(persona, each), 0) for each, found in zip(ids, known, strict=True) if found is None

@@ -54,9 +54,11 @@ class Jobs:
         """What the ingest worker looks for by itself, every few seconds: Redis may have no room for a message, and
         nobody else may be there to send one."""
         run = self.runtime
-        if not run.spool.empty():
-            replay.replay(hot=run.hot, spool=run.spool)
-        self.ingest()
+        try:
+            if not run.spool.empty():
+                replay.replay(hot=run.hot, spool=run.spool)
+        finally:  # a full outbox takes no replayed write before something was archived
+            self.ingest()
 
     def ingest(self) -> dict[str, Any]:
         """Archive, embed and index whatever is due; nothing if this process is at it already."""
@@ -71,7 +73,8 @@ class Jobs:
             raise
         finally:
             run.ingesting.release()
-        if run.in_trouble:
+        if run.in_trouble and (report.claimed or not run.hot.stats("trouble").outbox):
+            # not while what failed waits for another try
             run.hot.note("ingest", None, 0)
             run.in_trouble = False
         return asdict(report)
@@ -204,21 +207,22 @@ class Jobs:
         """Compare the tiers and mend what differs, for some seconds; what is left gets a task of its own."""
         run = self.runtime
         started, began = utc_now(), time.monotonic()
-        examined, mended, kinds = 0, 0, dict[str, int]()
+        examined, mended, kinds, skipped = 0, 0, dict[str, int](), dict[str, None]()
         while True:
             found = self._compared(run.compared)
             examined += found.examined
             mended += self._mend(found.differences)
+            skipped |= dict.fromkeys(found.skipped)
             for each in found.differences:
                 kinds[each.kind] = kinds.get(each.kind, 0) + 1
-            run.compared = found.cursor or Cursor()
+            run.compared = found.mended()
             if found.cursor is None or time.monotonic() - began > COMPARE_SECONDS:
                 break
         seconds = time.monotonic() - began
-        run.archive.log_run(Run("reconcile", started, seconds, examined, mended, len(found.skipped), kinds))
+        run.archive.log_run(Run("reconcile", started, seconds, examined, mended, len(skipped), kinds))
         if found.cursor is not None:
             self.nudge("reconcile")
-        return {"examined": examined, "mended": mended, "differences": kinds, "skipped": list(found.skipped)}
+        return {"examined": examined, "mended": mended, "differences": kinds, "skipped": list(skipped)}
 
     def compare(self, cursor: Sequence[Any] | None) -> dict[str, Any]:
         """One step of a comparison; nothing is changed. ``cursor`` None begins, and is None when that was the last."""
@@ -271,7 +275,9 @@ class Jobs:
 
     def _rebuild(self, personas: list[str] | None, after: int, *, torn: bool = False) -> int | None:
         run = self.runtime
-        chosen = run.archive.personas() if personas is None else personas
+        if personas is None and after == 0:
+            run.rebuilding = run.archive.personas()  # who comes later is in no need of it
+        chosen = run.rebuilding if personas is None else personas
         going_on = rebuild.rebuild(
             chosen,
             after,
@@ -284,6 +290,7 @@ class Jobs:
         if going_on is None:
             logger.warning("the vectors of %s were rebuilt", ", ".join(chosen))
             run.hot.changed(chosen)
+            run.compared = Cursor()  # what changed meanwhile may lie behind a comparison that is under way
             self.nudge("reconcile")
         return going_on
 
@@ -305,8 +312,8 @@ class Jobs:
 
     def drop_dead(self, persona: str, memory_id: str) -> int:
         """Delete the dead letters of a memory; how many."""
-        found = self._letters(persona, memory_id)
-        return self.runtime.archive.drop_dead([(letter.key, letter.version) for letter in found])
+        run = self.runtime
+        return letters.drop(self._letters(persona, memory_id), hot=run.hot, archive=run.archive)
 
     def retry_dead(self, persona: str, memory_id: str) -> int:
         """Queue the newest dead letter of a memory again; how many."""
