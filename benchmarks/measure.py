@@ -37,3 +37,8 @@ def summed(times: list[float]) -> Latency:
         round(ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], 3),
         len(times),
     )
+
+
+def shown(latency: Latency) -> str:
+    """For a table."""
+    return f"{latency.p50_ms:.2f} / {latency.p99_ms:.2f} ms"
