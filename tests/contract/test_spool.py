@@ -115,6 +115,16 @@ def test_the_same_call_again_is_kept_once(spool: Spool) -> None:
     assert spool.waiting() == 3
 
 
+def test_what_was_forgotten_since_is_no_answer_to_the_same_call_again(spool: Spool) -> None:
+    spool.write([(memory("said", id="1"), "said")], above=0)
+    spool.forget([Key("athena", "1")], above=0)
+    assert spool.write([(memory("said", id="2"), "said")], above=0)[0] == ["2"]
+    assert spool.write([(memory("said", id="3"), "said")], above=0)[0] == ["2"]
+    spool.mark([Key("athena", "2")], spool.take(10)[-1].version + 1)
+    assert spool.write([(memory("said", id="4"), "said")], above=0)[0] == ["4"]
+    assert [entry.key.id for entry in spool.take(10)] == ["1", "1", "2", "4"]
+
+
 def test_deployments_do_not_see_each_other(file: Path) -> None:
     here, there = at(file), at(file, target="trinitas@other:6379")
     here.write([(memory(id="m"), "said")], above=0)

@@ -107,7 +107,13 @@ class Cut:
         runtime = self.site.runtime()
         run = jobs(runtime)
         with self.site.client() as client:
-            wait_until(lambda: run.tick() or not (client.stats().outbox or client.stats().spooled), 60)
+
+            def settled() -> bool:
+                run.tick()
+                stats = client.stats()
+                return not (stats.outbox or stats.spooled)
+
+            wait_until(settled, 60)
             run.reconcile()
             wrong = []
             for (persona, memory_id), content in self.acknowledged.items():

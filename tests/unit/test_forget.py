@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import memory
-from tests.unit.world import Away, World
+from tests.support import key_of, memory
+from tests.unit.workers import Undisturbed, Workers
+from tests.unit.world import HOT_SECONDS, Away, Disturbed, World
 from trinitas_tasks.errors import Unavailable
+from trinitas_tasks.tiers.hot.interface import Gone
 
 ITEMS = [memory(f"Note number {number}.", id=f"m{number}") for number in range(5)]
 
@@ -72,3 +74,54 @@ def test_an_id_remembered_again_before_the_burial_is_kept(world: World) -> None:
     world.settle()
     assert world.archived(newer) == newer
     assert world.found("Something else")[0] == "m0"
+
+
+# Remembered again by somebody else.
+
+
+@pytest.mark.parametrize("part", ["vectors", "archive"])
+@pytest.mark.parametrize("after", [False, True])
+def test_what_is_remembered_again_during_the_burial_is_found_by_meaning(world: World, part: str, after: bool) -> None:
+    newer = memory("Something else.", id="m0")
+    world.remember(*ITEMS)
+    world.ingest()
+    world.forget(ITEMS[0])
+    other = Undisturbed(world)
+    method = {"vectors": "delete", "archive": "erase"}[part]
+
+    def remember() -> None:
+        other.remember(newer)
+        other.ingest()
+
+    setattr(world, part, Disturbed(getattr(world, part), method, after=after, event=remember))
+    world.bury()
+    other.index_missing()
+    Workers(other).assert_whole([newer, *ITEMS[1:]])
+    assert other.found("Something else")[0] == "m0"
+
+
+def test_a_forget_that_comes_after_something_newer_hides_it_only_until_its_burial(world: World) -> None:
+    """It was spooled; somebody has remembered the memory since, and Redis has no copy of that any more."""
+    world.remember(*ITEMS)
+    world.ingest()
+    before = world.hot.standings([key_of(ITEMS[0])])[0].version
+    newer = memory("Something else.", id="m0")
+    world.remember(newer)
+    world.ingest()
+    world.advance(HOT_SECONDS + 1)
+    world.hot.forget([key_of(newer)], versions=[before + 1])
+    assert isinstance(world.standing(newer), Gone)
+    assert world.bury() == 1
+    assert world.standing(newer) is None
+    assert world.archived(newer) == newer
+    assert world.found("Something else")[0] == "m0"
+    Workers(world).assert_whole([newer, *ITEMS[1:]])
+
+
+def test_a_replayed_forget_of_something_newer_does_nothing(world: World) -> None:
+    world.remember(*ITEMS)
+    version = world.hot.standings([key_of(ITEMS[0])])[0].version
+    world.hot.forget([key_of(ITEMS[0])], versions=[version - 1])
+    assert world.bury() == 0
+    world.settle()
+    Workers(world).assert_whole(ITEMS)

@@ -26,8 +26,7 @@ EVERYTHING = [PORT, TEA, TOKYO, DEPLOY]
 
 @pytest.fixture
 def world() -> World:
-    """Everything is archived and indexed."""
-    made = World()
+    made = World()  # everything is archived and indexed
     made.remember(*EVERYTHING)
     made.settle()
     return made
@@ -229,6 +228,22 @@ def test_without_the_hot_tier_it_is_a_failure(world: World) -> None:
     world.hot = Away(world.hot, "probe")
     with pytest.raises(Unavailable):
         world.recall("staging database")
+
+
+# An index that lost vectors.
+
+
+def test_a_lost_index_is_answered_for_by_an_exact_scan(world: World) -> None:
+    expected = [(each.id, each.score, each.why) for each in world.recall("staging database").found]
+    for lost in (["port"], ["port", "tea"], [item.id for item in EVERYTHING]):
+        world.vectors.delete("athena", lost)
+        world.hot.changed(["athena"])
+        answer = world.recall("staging database")
+        assert [(each.id, each.score, each.why) for each in answer.found] == expected
+        assert world.recall("staging database", types={"procedural"}).found[0].id == "deploy"
+    assert (answer.answered, [each.split(":")[0] for each in answer.degraded]) == (("archive",), ["chroma"])
+    assert not world.cached("staging database")
+    assert world.recall("staging database", persona="hera") == Answer((), ("chroma", "archive"), ())
 
 
 # Cached answers.

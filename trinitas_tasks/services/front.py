@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from trinitas_tasks.errors import TrinitasError, Unavailable
 from trinitas_tasks.model import Hit, Key, MemoryItem, Query, Recall, Record
 from trinitas_tasks.policy import fusion
 from trinitas_tasks.policy.text import sharing_words, terms
-from trinitas_tasks.services.answer import Answer
+from trinitas_tasks.services.answer import Answer, Found
 from trinitas_tasks.services.replay import replay
 from trinitas_tasks.tiers.archive.interface import Reader
 from trinitas_tasks.tiers.hot.interface import Gone, HotTier, Write, Written
@@ -124,6 +125,7 @@ class Front:
         except Unavailable as away:
             spooled = self._spool.latest(key.persona, [key.id])[0]
             found = _newest(self._archived_alone(key), spooled)
+            self._saw(found.version if found else 0)
             if found is None and (spooled is None or not spooled.waits):
                 raise away from None
             return found
@@ -173,17 +175,21 @@ class Front:
 
         ``search`` gives the answer, and whether it was a cached one. Raises: Unavailable, and what ``search`` raises.
         """
-        waiting = [] if self._nothing_waits() else list(self._spooled_items(query.persona))  # first, as in read
+        waiting = self._spooled_items(query)  # first, as in read
         answer, cached = search()
-        named = {found.id: found for found in answer.found}
-        hits = [
-            Hit(item=record.item, score=found.score, why=dict(found.why), tier=found.tier)
-            for found, record in zip(named.values(), self.read(query.persona, list(named)), strict=True)
-            if record is not None
-        ]
+        found = {each.id: each for each in answer.found}
         if waiting:
-            hits = _with_spooled(query, hits, {item.id: item for item in _of_types(query, waiting)})
-        return Recall(tuple(hits), answer.answered, answer.degraded, cached)
+            lists = {"answer": list(found), "spool": sharing_words(terms(query.text), waiting)}
+            found = {
+                each: replace(found.get(each) or Found(each, 0, _ranks(each, lists), "spool"), score=round(score, 6))
+                for each, score in fusion.fuse(lists, {})
+            }
+        hits = [
+            Hit(item=record.item, score=each.score, why=dict(each.why), tier=each.tier)
+            for each, record in zip(found.values(), self.read(query.persona, list(found)), strict=True)
+            if record is not None and _is_wanted(query, record.item)
+        ]
+        return Recall(tuple(hits[: query.limit]), answer.answered, answer.degraded, cached)
 
     def by_words(self, query: Query, away: Unavailable) -> Recall:
         """What holds words of the query, without the workers: full text, and what is not archived yet.
@@ -193,7 +199,7 @@ class Front:
         if self._archive is None:
             raise away
         wanted = terms(query.text)
-        spooled = list(self._spooled_items(query.persona))  # first, as in read
+        spooled = self._spooled_items(query)  # first, as in read
         hot: HotTier | None = self._hot
         pending: Sequence[Record] = ()
         degraded = f"search: {away}"
@@ -204,22 +210,22 @@ class Front:
         matches = self._archive.search_text(query.persona, wanted, query.limit * DEPTH, types=query.types)
         lists = {
             "fulltext": [match.id for match in matches],
-            "pending": sharing_words(wanted, _of_types(query, (record.item for record in pending))),
-            "spool": sharing_words(wanted, _of_types(query, spooled)),
+            "pending": sharing_words(wanted, (record.item for record in pending if _is_wanted(query, record.item))),
+            "spool": sharing_words(wanted, spooled),
         }
         ranked = fusion.fuse(lists, {})
         standing = self._standing(query.persona, [each for each, _ in ranked], hot)
         hits = tuple(
             Hit(item=item, score=round(score, 6), why=_ranks(each, lists), tier="archive")
             for each, score in ranked
-            if (item := standing.get(each)) is not None and item in _of_types(query, [item])
+            if (item := standing.get(each)) is not None and _is_wanted(query, item)
         )
         return Recall(hits[: query.limit], ("archive", "redis") if hot else ("archive",), (degraded,))
 
     def _standing(self, persona: str, ids: Sequence[str], hot: HotTier | None) -> dict[str, MemoryItem]:
         """The newest states of those that are not forgotten."""
         assert self._archive is not None
-        spooled = self._spool.latest(persona, ids)
+        spooled = self._waiting(persona, ids) if hot else self._spool.latest(persona, ids)
         states: Sequence[Record | Gone | None] = hot.read(persona, ids, touch=True) if hot else [None] * len(ids)
         archived = self._archive.load(persona, ids)
         kept = {}
@@ -227,6 +233,7 @@ class Front:
             found = _newest(record if state is None else state, entry)
             if found is not None:
                 kept[each] = found.item
+                self._saw(found.version)
         return kept
 
     # The spool: seldom anything is in it, and no trouble with it may disturb what works without it.
@@ -244,8 +251,9 @@ class Front:
     def _waiting(self, persona: str, ids: Sequence[str]) -> list[Entry | None]:
         return [None] * len(ids) if self._nothing_waits() else self._spool.latest(persona, ids)
 
-    def _spooled_items(self, persona: str) -> Iterator[MemoryItem]:
-        return (entry.item for entry in self._spool.pending(persona, PENDING) if entry.item is not None)
+    def _spooled_items(self, query: Query) -> list[MemoryItem]:
+        entries = [] if self._nothing_waits() else self._spool.pending(query.persona, PENDING)
+        return [entry.item for entry in entries if entry.item is not None and _is_wanted(query, entry.item)]
 
     def _replay_soon(self) -> None:
         """Replay from a thread of its own, as soon as the hot tier takes it; unless one is at it.
@@ -262,11 +270,13 @@ class Front:
             try:
                 self._hot.ping()
                 replay(hot=self._hot, spool=self._spool)
+                self._replayed()
+                with self._starting:
+                    if self._spool.empty():
+                        self._replayer = None  # what is spooled from now on starts another
+                        return
             except TrinitasError as error:
                 logger.info("the spool waits on: %s", error)
-            else:
-                self._replayed()
-                return
 
     def _saw(self, version: int) -> None:
         self.seen = max(self.seen, version)
@@ -279,18 +289,8 @@ def _newest(found: Record | Gone | None, spooled: Entry | None) -> Record | None
     return found if isinstance(found, Record) else None
 
 
-def _with_spooled(query: Query, hits: Sequence[Hit], waiting: dict[str, MemoryItem]) -> list[Hit]:
-    """What waits is found by its words, in the place that its rank gives it."""
-    known = {hit.item.id: hit for hit in hits}
-    lists = {"answer": list(known), "spool": sharing_words(terms(query.text), waiting.values())}
-    return [
-        known.get(each) or Hit(item=waiting[each], score=round(score, 6), why=_ranks(each, lists), tier="spool")
-        for each, score in fusion.fuse(lists, {})[: query.limit]
-    ]
-
-
-def _of_types(query: Query, items: Iterator[MemoryItem] | Sequence[MemoryItem]) -> Iterator[MemoryItem]:
-    return (item for item in items if not query.types or item.type in query.types)
+def _is_wanted(query: Query, item: MemoryItem) -> bool:
+    return not query.types or item.type in query.types
 
 
 def _ranks(each: str, lists: dict[str, list[str]]) -> dict[str, int]:

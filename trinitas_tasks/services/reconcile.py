@@ -64,8 +64,10 @@ class Slice:
 
     def mended(self) -> Cursor:
         """Where to go on, or begin again, when the differences are mended: what stood behind orphans has moved up."""
-        orphans = sum(each.kind == ORPHAN for each in self.differences)
-        return self.cursor._replace(place=self.cursor.place - orphans) if self.cursor else Cursor()
+        if self.cursor is None:
+            return Cursor()
+        orphans = sum(each.kind == ORPHAN and each.key.persona == self.cursor.persona for each in self.differences)
+        return self.cursor._replace(place=self.cursor.place - orphans)
 
 
 def compare(cursor: Cursor, *, hot: HotTier, archive: Archive, vectors: VectorTier, model: str, limit: int) -> Slice:
@@ -121,7 +123,7 @@ def _look(cursor: Cursor, hot: HotTier, archive: Archive, vectors: VectorTier, m
         case "archive":
             return _from_archive(cursor, archive, hot, vectors, model, limit)
         case "hot":
-            return _from_hot(cursor, archive, hot, limit)
+            return _from_hot(cursor, archive, hot, vectors, limit)
         case _:
             return _from_vectors(cursor, archive, vectors, limit)
 
@@ -135,23 +137,22 @@ def _from_archive(cursor: Cursor, archive: Archive, hot: HotTier, vectors: Vecto
     for row, standing in zip(rows, standings, strict=True):
         if standing is not None and standing.copy and not standing.gone and standing.version < row.version:
             found.append(Difference(OLDER, row.key, standing.version))
-    skipped: list[str] = []
+    skipped: dict[str, None] = {}
     for persona, group in groupby(sorted(rows, key=lambda row: row.key), key=lambda row: row.key.persona):
         try:
             found += _unindexed(persona, [row for row in group if row.indexed], archive, vectors, model)
         except Unavailable as error:
-            torn, reasons = _unreadable(persona, error)
-            found += torn
-            skipped += reasons
-    return Slice(Cursor("archive", rows[-1].seq), len(rows), tuple(found), tuple(dict.fromkeys(skipped)))
+            found += _torn(persona, error, skipped)
+    return Slice(Cursor("archive", rows[-1].seq), len(rows), tuple(found), tuple(skipped))
 
 
-def _unreadable(persona: str, error: Unavailable) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
-    """What came of asking for a persona's vectors: a rebuild helps where they are torn, else they are skipped."""
+def _torn(persona: str, error: Unavailable, skipped: dict[str, None]) -> list[Difference]:
+    """Where a persona's vectors are torn a rebuild helps; where nobody answers they are skipped."""
     if isinstance(error, Torn) and not error.whole:
         logger.warning("%s: %s", persona, error)
-        return (Difference(TORN, Key(persona, ""), 0),), ()
-    return (), (f"chroma: {error}",)
+        return [Difference(TORN, Key(persona, ""), 0)]
+    skipped[f"chroma: {error}"] = None
+    return []
 
 
 def _unindexed(
@@ -170,17 +171,30 @@ def _unindexed(
     return [Difference(UNINDEXED, row.key, row.version) for row, version in known.items() if version != row.version]
 
 
-def _from_hot(cursor: Cursor, archive: Archive, hot: HotTier, limit: int) -> Slice:
+def _from_hot(cursor: Cursor, archive: Archive, hot: HotTier, vectors: VectorTier, limit: int) -> Slice:
     place, standings = hot.scan(cursor.place, limit)
     following = Cursor("hot", place) if place else Cursor("vectors")
     loose = [each for each in standings if not each.queued]
     found = [Difference(UNQUEUED, each.key, each.version) for each in loose if not each.copy and not each.gone]
     others = {each.key: each for each in loose if each.copy or each.gone}
+    skipped: dict[str, None] = {}
     for persona, ids in _by_persona(others).items():
         mine = [others[Key(persona, each)] for each in ids]
-        beside = list(_beside_archive(mine, archive.versions(persona, ids)))
+        versions = archive.versions(persona, ids)
+        beside = list(_beside_archive(mine, versions))
         found += _alive(persona, beside, archive) if beside else ()
-    return Slice(following, len(standings), tuple(found))
+        erased = [each.key for each, version in zip(mine, versions, strict=True) if each.gone and version is None]
+        try:
+            found += _left_behind(persona, erased, vectors) if erased else ()
+        except Unavailable as error:
+            found += _torn(persona, error, skipped)
+    return Slice(following, len(standings), tuple(found), tuple(skipped))
+
+
+def _left_behind(persona: str, erased: Sequence[Key], vectors: VectorTier) -> list[Difference]:
+    """Vectors of what was forgotten; of a persona that the archive does not know any more nothing else finds them."""
+    versions = vectors.versions(persona, [key.id for key in erased])
+    return [Difference(ORPHAN, key, 0) for key, version in zip(erased, versions, strict=True) if version is not None]
 
 
 def _beside_archive(standings: Sequence[Standing], archived: Sequence[int | None]) -> Iterator[Difference]:
@@ -211,7 +225,8 @@ def _from_vectors(cursor: Cursor, archive: Archive, vectors: VectorTier, limit: 
     try:
         ids = vectors.listed(persona, place, limit)
     except Unavailable as error:
-        return Slice(following, 0, *_unreadable(persona, error))
+        skipped: dict[str, None] = {}
+        return Slice(following, 0, tuple(_torn(persona, error, skipped)), tuple(skipped))
     known = archive.versions(persona, ids)
     orphans = [
         Difference(ORPHAN, Key(persona, each), 0) for each, found in zip(ids, known, strict=True) if found is None

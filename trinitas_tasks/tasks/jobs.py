@@ -120,14 +120,17 @@ class Jobs:
         """Erase whatever was forgotten from the archive and the vector tier."""
         run, settings = self.runtime, self.runtime.settings
         buried = 0
-        while count := forget.bury(
-            hot=run.hot,
-            archive=run.archive,
-            vectors=run.vectors,
-            model=run.embedder.name,
-            limit=settings.batch_size,
-            lease_seconds=settings.lease_seconds,
-        ):
+        while not run.stopping.is_set():
+            count = forget.bury(
+                hot=run.hot,
+                archive=run.archive,
+                vectors=run.vectors,
+                model=run.embedder.name,
+                limit=settings.batch_size,
+                lease_seconds=settings.lease_seconds,
+            )
+            if not count:
+                break
             buried += count
         return buried
 
@@ -265,7 +268,7 @@ class Jobs:
 
     def _rebuild_whole(self, torn: list[str]) -> int:
         place: int | None = 0
-        while place is not None:
+        while place is not None and not self.runtime.stopping.is_set():  # broken off, the next comparison begins anew
             place = self._rebuild(torn, place, torn=True)
         return len(torn)
 

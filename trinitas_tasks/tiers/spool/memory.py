@@ -104,8 +104,10 @@ class MemorySpool:
         same = self.latest(item.persona, [item.id])[0]
         if same is not None and same.item is not None and same.item.to_json() == item.to_json():
             return item.id
-        for entry in self._waiting:
-            if dedup is not None and entry.key.persona == item.persona and self._said[entry.number] == dedup:
+        for entry in self._waiting if dedup is not None else ():
+            newest = self.latest(item.persona, [entry.key.id])[0]
+            forgotten = newest is None or newest.item is None
+            if entry.key.persona == item.persona and self._said[entry.number] == dedup and not forgotten:
                 return entry.key.id
         return None
 

@@ -30,8 +30,10 @@ CREATE TABLE IF NOT EXISTS entries (
     number INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, state INTEGER NOT NULL, persona TEXT NOT NULL,
     id TEXT NOT NULL, version INTEGER NOT NULL, at REAL NOT NULL, dedup TEXT, body BLOB
 );
-CREATE INDEX IF NOT EXISTS entries_key ON entries (target, persona, id);
+CREATE INDEX IF NOT EXISTS entries_key ON entries (target, persona, id, version);
 CREATE INDEX IF NOT EXISTS entries_state ON entries (target, state);
+CREATE INDEX IF NOT EXISTS entries_version ON entries (target, version);
+CREATE INDEX IF NOT EXISTS entries_said ON entries (target, persona, dedup) WHERE dedup IS NOT NULL;
 """
 COLUMNS: Final = "number, state, persona, id, version, body"
 
@@ -159,10 +161,12 @@ class SqliteSpool:
         if not self._path.exists():
             return []
         with self._reading() as connection:
-            statement = f"SELECT {COLUMNS} FROM entries WHERE target = ? AND state < {UNREADABLE} AND {where}"
+            statement = f"SELECT {COLUMNS} FROM entries WHERE target = ? AND {where}"
             rows = connection.execute(statement, (self._target, *parameters)).fetchall()
         entries = []
         for number, state, persona, memory_id, version, body in rows:
+            if state == UNREADABLE:
+                continue
             try:
                 item = None if body is None else MemoryItem.from_json(body)
             except InvalidMemory:
@@ -176,20 +180,20 @@ class SqliteSpool:
             connection.execute("UPDATE entries SET state = ? WHERE number = ?", (UNREADABLE, number))
 
     def _known(self, connection: sqlite3.Connection, item: MemoryItem, dedup: str | None) -> str | None:
-        newest = connection.execute(
-            "SELECT body FROM entries WHERE target = ? AND persona = ? AND id = ? ORDER BY version DESC LIMIT 1",
-            (self._target, item.persona, item.id),
-        ).fetchone()
-        if newest is not None and newest[0] == item.to_json():  # the same call again
+        if self._body(connection, item.persona, item.id) == item.to_json():  # the same call again
             return item.id
-        if dedup is None:
-            return None
-        since = time.time() - self._dedup_seconds
-        found = connection.execute(
-            "SELECT id FROM entries WHERE target = ? AND state = ? AND persona = ? AND dedup = ? AND at > ?",
-            (self._target, WAITS, item.persona, dedup, since),
+        said = connection.execute(
+            "SELECT id FROM entries WHERE target = ? AND state = ? AND persona = ? AND dedup = ? AND at > ? "
+            "ORDER BY number DESC LIMIT 1",
+            (self._target, WAITS, item.persona, dedup, time.time() - self._dedup_seconds),
         ).fetchone()
-        return None if found is None else str(found[0])
+        return str(said[0]) if said and self._body(connection, item.persona, said[0]) else None
+
+    def _body(self, connection: sqlite3.Connection, persona: str, memory_id: str) -> bytes | None:
+        """Of the newest entry; None also if that says that it was forgotten."""
+        newest = "SELECT body FROM entries WHERE target = ? AND persona = ? AND id = ? ORDER BY version DESC LIMIT 1"
+        found: tuple[bytes | None] | None = connection.execute(newest, (self._target, persona, memory_id)).fetchone()
+        return found and found[0]
 
     def _next_version(self, connection: sqlite3.Connection, above: int) -> int:
         highest = connection.execute("SELECT max(version) FROM entries WHERE target = ?", (self._target,)).fetchone()[0]
