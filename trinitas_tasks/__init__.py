@@ -14,9 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trinitas_tasks.client import Health, MemoryClient, Stats
+    from trinitas_tasks.client import MemoryClient
     from trinitas_tasks.errors import TrinitasError
     from trinitas_tasks.model import Hit, MemoryItem, MemoryType, Query, Recall
+    from trinitas_tasks.services.condition import Health, Stats
     from trinitas_tasks.settings import Settings, load_settings
 
 __version__ = "0.1.0"
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Health": "client",
+    "Health": "services.condition",
     "Hit": "model",
     "MemoryClient": "client",
     "MemoryItem": "model",
@@ -43,7 +44,7 @@ _HOME = {
     "Query": "model",
     "Recall": "model",
     "Settings": "settings",
-    "Stats": "client",
+    "Stats": "services.condition",
     "TrinitasError": "errors",
     "load_settings": "settings",
 }

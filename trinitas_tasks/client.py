@@ -6,7 +6,6 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
@@ -24,6 +23,7 @@ from trinitas_tasks.model import (
     utc_now,
 )
 from trinitas_tasks.services.answer import Answer, digest
+from trinitas_tasks.services.condition import Health, Stats, durability
 from trinitas_tasks.services.front import Front
 from trinitas_tasks.settings import Settings, load_settings
 from trinitas_tasks.tasks.config import QUEUES
@@ -44,32 +44,6 @@ ARCHIVE_SECONDS: Final = 60
 MAX_QUERY_CHARACTERS: Final = 200_000
 SEARCH_SHARE: Final = 0.9
 """The part of a recall's deadline that the workers have: in the rest it is answered without them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """Counts of one persona. ``by_type``, ``vectors``, ``unindexed`` and ``dead_letters`` come from the workers and are
-    None where those did not answer (``degraded`` says why). ``spooled`` writes of this machine wait for Redis."""
-
-    persona: str
-    pending: int
-    lag_seconds: float
-    outbox: int
-    by_type: Mapping[str, int] | None = None
-    vectors: int | None = None
-    unindexed: int | None = None
-    dead_letters: int | None = None
-    spooled: int = 0
-    degraded: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """Whether memories can be written and found, and per part what is wrong (None: nothing)."""
-
-    ok: bool
-    parts: Mapping[str, str | None] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
 
 
 class MemoryClient:
@@ -130,6 +104,7 @@ class MemoryClient:
             target=settings.deployment(),
             limit_mb=settings.spool_limit_mb,
             dedup_seconds=settings.dedup_seconds,
+            replayed_seconds=60 + 2 * settings.retry_delay,
         )
         file = settings.archive_file()
         owner = None if settings.archive_named else settings.deployment()
@@ -348,7 +323,7 @@ class MemoryClient:
         try:
             self._hot.ping()
             parts["redis"] = None
-            warnings += _durability(self._hot.stats("health").details)
+            warnings += durability(self._hot.stats("health").details)
             told = self._hot.notes()
             served = self._dispatcher.workers()
             parts |= {f"{queue} worker": told.get(queue) if queue in served else "none runs" for queue in QUEUES}
@@ -376,19 +351,3 @@ def _said(item: MemoryItem, timed: bool) -> str:
     when = item.timestamp.isoformat() if timed else None
     said = (item.type.value, item.content, item.metadata, item.tags, item.importance, item.ttl, when)
     return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-COSTS: Final = {
-    "everysec": "a power cut takes up to a second of acknowledged writes, and a crash of Redis none",
-    "no": "a power cut takes whatever the system had not written yet, often 30 s of acknowledged writes",
-}
-"""What each `appendfsync` other than `always` costs."""
-
-
-def _durability(details: Mapping[str, str | int]) -> list[str]:
-    if details.get("aof_enabled") == 0:
-        return [
-            "Redis keeps no append-only file: what is not archived yet does not survive its restart (appendonly yes)"
-        ]
-    policy = str(details.get("appendfsync", "always"))
-    return [f"Redis has appendfsync {policy}: {COSTS[policy]} (appendfsync always)"] if policy in COSTS else []

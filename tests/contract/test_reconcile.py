@@ -17,7 +17,7 @@ from trinitas_tasks.embedding.stub import HashEmbedder
 from trinitas_tasks.model import Key, MemoryItem, Record
 from trinitas_tasks.services import reconcile
 from trinitas_tasks.services.reconcile import Difference
-from trinitas_tasks.tasks import jobs
+from trinitas_tasks.tasks import mending
 from trinitas_tasks.tiers.archive.sql import SqlArchive
 from trinitas_tasks.tiers.vectors.memory import MemoryVectors
 
@@ -63,7 +63,7 @@ def world(valkey: Valkey, namespace: str, tmp_path: Path) -> Iterator[RealWorld]
 @pytest.fixture
 def workers(world: RealWorld, monkeypatch: pytest.MonkeyPatch) -> Workers:
     """Everything is archived, indexed and a copy in Redis; a comparison takes many steps."""
-    monkeypatch.setattr(jobs, "COMPARED", 20)
+    monkeypatch.setattr(mending, "COMPARED", 20)
     world.remember(*ITEMS)
     made = Workers(world)
     made.jobs.ingest()

@@ -97,6 +97,30 @@ def test_what_was_forgotten_stays_known_after_its_replay(spool: Spool) -> None:
     assert mark.item is None
 
 
+def test_what_was_replayed_is_known_for_a_while_to_clients_that_have_not_reached_redis_again(spool: Spool) -> None:
+    item = memory("said while Redis was away", id="m")
+    spool.write([(item, None)], above=0)
+    spool.done(spool.take(10))
+    assert spool.empty()
+    assert spool.pending("athena", 10) == []
+    mark = spool.latest("athena", ["m"])[0]
+    assert mark is not None
+    assert (mark.item, mark.waits) == (item, False)
+    spool.mark([key_of(item)], mark.version + 1)
+    forgotten = spool.latest("athena", ["m"])[0]
+    assert forgotten is not None
+    assert forgotten.item is None
+
+
+def test_what_was_replayed_goes_after_a_while(file: Path) -> None:
+    spool = SqliteSpool(file, target=HERE, limit_mb=16, replayed_seconds=0.0)
+    spool.write([(memory("secret", id="m"), None)], above=0)
+    spool.done(spool.take(10))
+    spool.write([(memory("another", id="n"), None)], above=0)
+    assert spool.latest("athena", ["m"]) == [None]
+    spool.close()
+
+
 def test_a_mark_waits_for_nothing(spool: Spool) -> None:
     spool.mark([Key("athena", "m")], 17)
     assert spool.empty()

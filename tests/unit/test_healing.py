@@ -17,7 +17,7 @@ from trinitas_tasks.errors import ModelError, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, Record
 from trinitas_tasks.services import reconcile
 from trinitas_tasks.services.reconcile import Cursor
-from trinitas_tasks.tasks import jobs
+from trinitas_tasks.tasks import mending
 from trinitas_tasks.tiers.archive.memory import MemoryArchive
 from trinitas_tasks.tiers.hot.interface import Gone
 from trinitas_tasks.tiers.vectors.interface import Torn
@@ -38,8 +38,8 @@ def world() -> World:
 @pytest.fixture
 def workers(world: World, monkeypatch: pytest.MonkeyPatch) -> Workers:
     """Everything is archived, indexed and a copy in the hot tier; all that is done in steps takes several."""
-    monkeypatch.setattr(jobs, "COMPARED", 3)
-    monkeypatch.setattr(jobs, "REBUILT", 3)
+    monkeypatch.setattr(mending, "COMPARED", 3)
+    monkeypatch.setattr(mending, "REBUILT", 3)
     made = Workers(world)
     world.remember(*ITEMS)
     made.jobs.ingest()
@@ -101,7 +101,7 @@ def test_orphans_of_many_steps_go_in_one_comparison(workers: Workers) -> None:
 
 
 def test_a_comparison_goes_on_in_the_next_task(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "COMPARE_SECONDS", -1.0)
+    monkeypatch.setattr(mending, "COMPARE_SECONDS", -1.0)
     workers.world.vectors.delete("hera", ["m19"])
     runs = 0
     while not runs or workers.runtime.compared != Cursor():
@@ -140,9 +140,10 @@ def test_personas_that_come_and_go_between_steps_do_not_stop_a_comparison(worker
 CALLS = ("upsert", "query", "delete", "count", "versions", "listed", "verify")
 
 
-def test_without_the_vector_tier_the_others_are_compared_and_mended(workers: Workers) -> None:
+@pytest.mark.parametrize("calls", [CALLS, ("upsert", "versions")], ids=["away", "away at first"])
+def test_without_the_vector_tier_the_others_are_compared_and_mended(workers: Workers, calls: tuple[str, ...]) -> None:
     world, vectors = workers.world, workers.world.vectors
-    workers.use("vectors", Away(vectors, *CALLS))
+    workers.use("vectors", Away(vectors, *calls))
     world.remember(NEW)
     workers.jobs.ingest()
     unindexed = memory("waits for the vector tier", id="unqueued", persona="zeus")

@@ -14,7 +14,7 @@ from tests.unit.world import Away, Disturbed, World
 from trinitas_tasks.errors import ArchiveError, Overloaded, Unavailable
 from trinitas_tasks.services.ingest import AGAIN_SECONDS
 from trinitas_tasks.services.reconcile import TORN
-from trinitas_tasks.tasks import jobs
+from trinitas_tasks.tasks import jobs, mending
 from trinitas_tasks.tiers.archive.interface import Row
 from trinitas_tasks.tiers.archive.memory import MemoryArchive
 from trinitas_tasks.tiers.vectors.memory import MemoryVectors
@@ -209,7 +209,7 @@ def test_a_long_ingest_goes_on_in_another_task(world: World, monkeypatch: pytest
 def test_a_rebuild_that_is_told_to_stop_is_begun_anew_by_the_next_worker(
     world: World, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "REBUILT", 3)
+    monkeypatch.setattr(mending, "REBUILT", 3)
     world.remember(*ITEMS)
     workers.jobs.ingest()
     world.vectors.spare().clear("athena")
@@ -268,7 +268,7 @@ def test_a_search_that_misses_vectors_has_them_put_back_once(world: World, worke
     workers.runtime.mending_until -= jobs.MEND_SECONDS + 1
     workers.jobs.search(QUERY)
     assert workers.nudged == ["reconcile"] * 2
-    workers.reconcile()
+    workers.jobs.reconcile()
     assert "chroma: " not in workers.jobs.search(QUERY)
     assert workers.nudged == ["reconcile"] * 2
 

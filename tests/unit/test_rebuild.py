@@ -8,11 +8,12 @@ import pytest
 
 from tests.support import memory
 from tests.unit.workers import Workers
-from tests.unit.world import World
+from tests.unit.world import Disturbed, World
 from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.model import MemoryItem
 from trinitas_tasks.services.reconcile import Cursor
-from trinitas_tasks.tasks import jobs
+from trinitas_tasks.tasks import mending
+from trinitas_tasks.tiers.vectors.interface import Torn
 
 PERSONAS = ("athena", "hera", "zeus")
 ITEMS = [memory(f"Note {n} of day {n}.", id=f"m{n}", persona=PERSONAS[n % 3]) for n in range(20)]
@@ -29,8 +30,8 @@ def world() -> World:
 @pytest.fixture
 def workers(world: World, monkeypatch: pytest.MonkeyPatch) -> Workers:
     """Everything is archived, indexed and a copy in the hot tier; all that is done in steps takes several."""
-    monkeypatch.setattr(jobs, "COMPARED", 3)
-    monkeypatch.setattr(jobs, "REBUILT", 3)
+    monkeypatch.setattr(mending, "COMPARED", 3)
+    monkeypatch.setattr(mending, "REBUILT", 3)
     made = Workers(world)
     world.remember(*ITEMS)
     made.jobs.ingest()
@@ -95,6 +96,26 @@ def test_a_search_during_a_rebuild_finds_everything(workers: Workers) -> None:
 
     rebuild(workers, None, search, search, search)
     search()
+
+
+def test_a_torn_space_answers_nobody_while_it_is_rebuilt(workers: Workers) -> None:
+    world = workers.world
+    answered: list[tuple[str, ...]] = []
+    wrong = world.archive.vectors("athena", ["m3"], world.embedder.name)
+    world.vectors.upsert("athena", ["m0"], wrong, world.archive.versions("athena", ["m0"]))
+    tier = world.vectors
+
+    def search() -> None:
+        with pytest.raises(Torn):
+            tier.query("athena", wrong[0], 1)
+        answer = world.recall("Note of day", limit=100)
+        assert {each.id for each in answer.found} == {item.id for item in OF_ATHENA}
+        answered.append(answer.answered)
+
+    workers.use("vectors", Disturbed(tier, "promote", after=False, event=search))
+    workers.reconcile()
+    assert answered == [("archive",)]
+    workers.assert_whole(ITEMS)
 
 
 def test_a_rebuild_that_was_broken_off_is_begun_anew(workers: Workers) -> None:

@@ -187,6 +187,15 @@ def test_a_repair_that_comes_too_late_does_nothing(workers: Workers, drift: Drif
     assert isinstance(workers.world.standing(DRIFTS[drift][-1]), Gone)
 
 
+def test_a_vector_that_has_a_memory_by_now_is_no_orphan(workers: Workers) -> None:
+    (told,) = orphan(workers.world)
+    stray = memory("It was only on its way.", id="stray")
+    workers.world.remember(stray)
+    workers.work()
+    workers.jobs.mend([[told.kind, *told.key, told.version]])
+    workers.assert_whole([*ITEMS, stray, HERS])
+
+
 HEALING: dict[Drift, tuple[str, str]] = {
     unqueued: ("hot", "scan"),
     newer: ("archive", "versions"),

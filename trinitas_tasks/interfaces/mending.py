@@ -12,7 +12,7 @@ from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.model import Key
 from trinitas_tasks.services.reconcile import PHASES, TORN, Difference
 from trinitas_tasks.tasks.config import INGEST
-from trinitas_tasks.tasks.jobs import REBUILT
+from trinitas_tasks.tasks.mending import REBUILT
 
 STEP_MS: Final = 120_000
 SETTLE_SECONDS: Final = 1.0

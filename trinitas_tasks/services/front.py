@@ -284,6 +284,8 @@ class Front:
 
 def _newest(found: Record | Gone | None, spooled: Entry | None) -> Record | None:
     """What counts of a memory's state elsewhere and in the spool; None if it was forgotten, or is not there."""
+    if spooled is not None and not spooled.waits and isinstance(found, Gone):
+        return None  # a mark tells of what was; somebody has forgotten it since
     if spooled is not None and (not isinstance(found, Record) or spooled.version >= found.version):
         return None if spooled.item is None else Record(spooled.item, spooled.version)
     return found if isinstance(found, Record) else None

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from trinitas_tasks.errors import InvalidQuery, TrinitasError
-from trinitas_tasks.model import Key, Query, utc_now
-from trinitas_tasks.runtime import Runtime
-from trinitas_tasks.services import archived, forget, ingest, letters, rebuild, recall, reconcile, replay
+from trinitas_tasks.errors import TrinitasError
+from trinitas_tasks.model import Query, utc_now
+from trinitas_tasks.services import archived, forget, ingest, recall, replay
 from trinitas_tasks.services.ingest import IngestReport
-from trinitas_tasks.services.reconcile import Cursor, Difference, Slice
 from trinitas_tasks.tasks.facts import gather
-from trinitas_tasks.tiers.archive.interface import DeadLetter, Run
+from trinitas_tasks.tasks.mending import Mending
 
 logger = logging.getLogger(__name__)
 
@@ -27,26 +25,15 @@ BUDGET_SECONDS: Final = 10.0
 CLAIM_BATCHES: Final = 4
 """How many transactions of BATCH_SIZE one encode serves: longer batches are padded less."""
 FLUSH_LIMIT: Final = 1000
-COMPARED: Final = 500
-"""Memories in one step of a comparison: some 0.1 s."""
-COMPARE_SECONDS: Final = 2.0
-"""How long one reconcile task goes on."""
 NOTE_SECONDS: Final = 120
 """How long the trouble of a worker is told after it last said so."""
 MEND_SECONDS: Final = 20.0
 """How long a search that misses vectors leaves it to the one before to have them put back."""
-REBUILT: Final = 1000
-SHOWN_LETTERS: Final = 1000
-
-Nudge = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Jobs:
-    """The jobs over one runtime. ``nudge`` asks for another run of a job, by name."""
-
-    runtime: Runtime
-    nudge: Nudge
+class Jobs(Mending):
+    """All jobs over one runtime: what is due, what clients ask, and what operators do."""
 
     # What is due.
 
@@ -106,15 +93,6 @@ class Jobs:
         if not report.degraded:
             self._index_missing(limit)
         return report
-
-    def _index_missing(self, limit: int) -> None:
-        run = self.runtime
-        while not run.stopping.is_set():
-            indexed = ingest.index_missing(
-                hot=run.hot, archive=run.archive, vectors=run.vectors, model=run.embedder.name, limit=limit
-            )
-            if indexed < limit:
-                break
 
     def forget(self) -> int:
         """Erase whatever was forgotten from the archive and the vector tier."""
@@ -203,133 +181,6 @@ class Jobs:
     def facts(self) -> dict[str, Any]:
         """What a doctor wants to know of the workers' side."""
         return gather(self.runtime).model_dump(mode="json")
-
-    # Mending.
-
-    def reconcile(self) -> dict[str, Any]:
-        """Compare the tiers and mend what differs, for some seconds; what is left gets a task of its own."""
-        run = self.runtime
-        started, began = utc_now(), time.monotonic()
-        examined, mended, kinds, skipped = 0, 0, dict[str, int](), dict[str, None]()
-        while True:
-            found = self._compared(run.compared)
-            examined += found.examined
-            mended += self._mend(found.differences)
-            skipped |= dict.fromkeys(found.skipped)
-            for each in found.differences:
-                kinds[each.kind] = kinds.get(each.kind, 0) + 1
-            run.compared = found.mended()
-            if found.cursor is None or time.monotonic() - began > COMPARE_SECONDS:
-                break
-        seconds = time.monotonic() - began
-        run.archive.log_run(Run("reconcile", started, seconds, examined, mended, len(skipped), kinds))
-        if found.cursor is not None:
-            self.nudge("reconcile")
-        return {"examined": examined, "mended": mended, "differences": kinds, "skipped": list(skipped)}
-
-    def compare(self, cursor: Sequence[Any] | None) -> dict[str, Any]:
-        """One step of a comparison; nothing is changed. ``cursor`` None begins, and is None when that was the last."""
-        found = self._compared(Cursor(*cursor) if cursor else Cursor())
-        return {
-            "cursor": found.cursor and list(found.cursor),
-            "examined": found.examined,
-            "differences": [[each.kind, *each.key, each.version] for each in found.differences],
-            "skipped": list(found.skipped),
-        }
-
-    def mend(self, differences: Sequence[Sequence[Any]]) -> int:
-        """Mend differences as a comparison told them; how many."""
-        return self._mend([Difference(kind, Key(*key), version) for kind, *key, version in differences])
-
-    def _compared(self, cursor: Cursor) -> Slice:
-        run = self.runtime
-        return reconcile.compare(
-            cursor,
-            hot=run.hot,
-            archive=run.archive,
-            vectors=run.vectors,
-            model=run.embedder.name,
-            limit=COMPARED,
-        )
-
-    def _mend(self, differences: Sequence[Difference]) -> int:
-        run = self.runtime
-        mended = reconcile.mend(
-            differences, hot=run.hot, archive=run.archive, vectors=run.vectors, model=run.embedder.name
-        )
-        bare = [each.key for each in differences if each.kind == reconcile.UNEMBEDDED]
-        if bare:
-            mended += ingest.embed(bare, archive=run.archive, embedder=run.embedder)
-        if mended:
-            self._index_missing(COMPARED)
-        if torn := sorted({each.key.persona for each in differences if each.kind == reconcile.TORN}):
-            mended += self._rebuild_whole(torn)
-        return mended
-
-    def _rebuild_whole(self, torn: list[str]) -> int:
-        place: int | None = 0
-        while place is not None and not self.runtime.stopping.is_set():  # broken off, the next comparison begins anew
-            place = self._rebuild(torn, place, torn=True)
-        return len(torn)
-
-    def rebuild(self, personas: list[str] | None, after: int) -> int | None:
-        """Fill the vector tier anew for these personas (None: all), one step; where to go on, None when it is done."""
-        return self._rebuild(personas, after)
-
-    def _rebuild(self, personas: list[str] | None, after: int, *, torn: bool = False) -> int | None:
-        run = self.runtime
-        if personas is None and after == 0:
-            run.rebuilding = run.archive.personas()  # who comes later is in no need of it
-        chosen = run.rebuilding if personas is None else personas
-        going_on = rebuild.rebuild(
-            chosen,
-            after,
-            archive=run.archive,
-            vectors=run.vectors,
-            model=run.embedder.name,
-            limit=REBUILT,
-            torn=torn,
-        )
-        if going_on is None:
-            logger.warning("the vectors of %s were rebuilt", ", ".join(chosen))
-            run.hot.changed(chosen)
-            run.compared = Cursor()  # what changed meanwhile may lie behind a comparison that is under way
-            self.nudge("reconcile")
-        return going_on
-
-    # Dead letters.
-
-    def dead_letters(self, persona: str | None) -> list[dict[str, Any]]:
-        """The records that could not be archived, oldest first."""
-        return [
-            {
-                "persona": letter.key.persona,
-                "id": letter.key.id,
-                "version": letter.version,
-                "at": letter.at.isoformat(),
-                "error": letter.error,
-                "body": letter.body.decode(errors="backslashreplace"),
-            }
-            for letter in self.runtime.archive.dead(SHOWN_LETTERS, persona)
-        ]
-
-    def drop_dead(self, persona: str, memory_id: str) -> int:
-        """Delete the dead letters of a memory; how many."""
-        run = self.runtime
-        return letters.drop(self._letters(persona, memory_id), hot=run.hot, archive=run.archive)
-
-    def retry_dead(self, persona: str, memory_id: str) -> int:
-        """Queue the newest dead letter of a memory again; how many."""
-        count = letters.retry(self._letters(persona, memory_id)[-1:], hot=self.runtime.hot)
-        self.nudge("ingest")
-        return count
-
-    def _letters(self, persona: str, memory_id: str) -> list[DeadLetter]:
-        key = Key(persona, memory_id)
-        mine = [letter for letter in self.runtime.archive.dead(SHOWN_LETTERS, persona) if letter.key == key]
-        if not mine:
-            raise InvalidQuery(f"{persona} has no dead letter {memory_id}")
-        return sorted(mine, key=lambda letter: letter.version)
 
 
 def _complaint(check: Callable[[], None]) -> str | None:

@@ -11,7 +11,7 @@ from trinitas_tasks.model import Key, MemoryItem
 class Entry(NamedTuple):
     """What was written or forgotten, under the version that it counts with. ``item`` None: forgotten.
 
-    What does not wait is a mark: it was forgotten where the spool is replayed to, and may be there again by now.
+    What does not wait is a mark: this is what stood where the spool is replayed to, and something newer may by now.
     """
 
     number: int
@@ -48,7 +48,7 @@ class Spool(Protocol):
         """The oldest that wait, in order; they wait on until they are done."""
 
     def done(self, entries: Sequence[Entry]) -> None:
-        """They were replayed. Of what was forgotten a mark stays."""
+        """They were replayed. Marks stay for a while: other clients may not have reached the hot tier again yet."""
 
     def waiting(self) -> int:
         """How many entries wait."""

@@ -78,7 +78,7 @@ class MemorySpool:
         with self._lock:
             numbers = {entry.number for entry in entries}
             self._waiting = [entry for entry in self._waiting if entry.number not in numbers]
-            self._marks |= {entry.key: entry._replace(waits=False) for entry in entries if entry.item is None}
+            self._marks |= {entry.key: entry._replace(waits=False) for entry in entries}
 
     def waiting(self) -> int:
         """See Spool."""

@@ -23,7 +23,7 @@ from trinitas_tasks.tiers.spool.interface import Entry
 MARK_DAYS: Final = 30
 """How long a mark says that a memory was forgotten; by then the archive has erased it."""
 LOOK_SECONDS: Final = 0.002
-WAITS, MARK, UNREADABLE = 0, 1, 2
+WAITS, MARK, UNREADABLE, REPLAYED = 0, 1, 2, 3
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -47,13 +47,21 @@ class SqliteSpool:
     """
 
     def __init__(
-        self, path: Path, *, target: str, limit_mb: int, dedup_seconds: int = 60, patience_seconds: float = 1.0
+        self,
+        path: Path,
+        *,
+        target: str,
+        limit_mb: int,
+        dedup_seconds: int = 60,
+        replayed_seconds: float = 60.0,
+        patience_seconds: float = 1.0,
     ) -> None:
         self._path = path
         self._target = target
         self._limit_bytes = limit_mb << 20
         self._limit_mb = limit_mb
         self._dedup_seconds = dedup_seconds
+        self._replayed_seconds = replayed_seconds
         self._patience_seconds = patience_seconds
         self._thread = threading.RLock()
         self._pid = 0
@@ -63,6 +71,7 @@ class SqliteSpool:
     def write(self, items: Sequence[tuple[MemoryItem, str | None]], *, above: int) -> tuple[list[str], int]:
         """See Spool. Raises: Overloaded when the file is as large as it may be."""
         with self._transaction("keep memories") as connection:
+            self._drop(connection, REPLAYED, older_than=self._replayed_seconds)
             self._check_room(connection)
             version = self._next_version(connection, above)
             ids = []
@@ -85,11 +94,12 @@ class SqliteSpool:
     def mark(self, keys: Sequence[Key], version: int) -> None:
         """See Spool."""
         with self._transaction("mark what was forgotten") as connection:
-            connection.execute(
-                "DELETE FROM entries WHERE target = ? AND state = ? AND at < ?",
-                (self._target, MARK, time.time() - MARK_DAYS * 86400),
-            )
+            self._drop(connection, MARK, older_than=MARK_DAYS * 86400)
             for key in keys:
+                connection.execute(
+                    "DELETE FROM entries WHERE target = ? AND state = ? AND persona = ? AND id = ?",
+                    (self._target, REPLAYED, *key),
+                )
                 self._insert(connection, MARK, key, version, None, None)
 
     def latest(self, persona: str, ids: Sequence[str]) -> list[Entry | None]:
@@ -115,11 +125,17 @@ class SqliteSpool:
     def done(self, entries: Sequence[Entry]) -> None:
         """See Spool."""
         with self._transaction("mark what was replayed") as connection:
-            for entry in entries:
-                if entry.item is None:
-                    connection.execute("UPDATE entries SET state = ? WHERE number = ?", (MARK, entry.number))
-                else:
-                    connection.execute("DELETE FROM entries WHERE number = ?", (entry.number,))
+            self._drop(connection, REPLAYED, older_than=self._replayed_seconds)
+            connection.executemany(
+                "UPDATE entries SET state = ?, at = ? WHERE number = ?",
+                [(MARK if entry.item is None else REPLAYED, time.time(), entry.number) for entry in entries],
+            )
+
+    def _drop(self, connection: sqlite3.Connection, state: int, *, older_than: float) -> None:
+        connection.execute(
+            "DELETE FROM entries WHERE target = ? AND state = ? AND at < ?",
+            (self._target, state, time.time() - older_than),
+        )
 
     def waiting(self) -> int:
         """See Spool."""
@@ -208,14 +224,19 @@ class SqliteSpool:
         )
 
     def _check_room(self, connection: sqlite3.Connection) -> None:
-        pages, free, size = (
-            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-        )
-        if (pages - free) * size >= self._limit_bytes:
+        if self._is_full(connection):
+            self._drop(connection, REPLAYED, older_than=-1.0)
+        if self._is_full(connection):
             raise Overloaded(
                 f"Redis is away and {self._limit_mb} MB of writes wait for it in {self._path}: bring Redis back, or "
                 "raise TRINITAS_SPOOL_LIMIT_MB"
             )
+
+    def _is_full(self, connection: sqlite3.Connection) -> bool:
+        pages, free, size = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        return bool((pages - free) * size >= self._limit_bytes)
 
     # The file.
 
