@@ -6,44 +6,28 @@ litequeue) neither promise `synchronous=FULL` nor read what waits.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
-from trinitas_tasks.errors import InvalidMemory, Overloaded, Unavailable
+from trinitas_tasks.errors import InvalidMemory, Overloaded
 from trinitas_tasks.model import Key, MemoryItem
+from trinitas_tasks.tiers.spool.file import SpoolFile
 from trinitas_tasks.tiers.spool.interface import Entry
 
 MARK_DAYS: Final = 30
 """How long a mark says that a memory was forgotten; by then the archive has erased it."""
-LOOK_SECONDS: Final = 0.002
 WAITS, MARK, UNREADABLE, REPLAYED = 0, 1, 2, 3
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS entries (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, state INTEGER NOT NULL, persona TEXT NOT NULL,
-    id TEXT NOT NULL, version INTEGER NOT NULL, at REAL NOT NULL, dedup TEXT, body BLOB
-);
-CREATE INDEX IF NOT EXISTS entries_key ON entries (target, persona, id, version);
-CREATE INDEX IF NOT EXISTS entries_state ON entries (target, state);
-CREATE INDEX IF NOT EXISTS entries_version ON entries (target, version);
-CREATE INDEX IF NOT EXISTS entries_said ON entries (target, persona, dedup) WHERE dedup IS NOT NULL;
-"""
 COLUMNS: Final = "number, state, persona, id, version, body"
 
 
 class SqliteSpool:
     """The spool in ``path`` of what goes to ``target``, a name for one Redis and namespace: others' are not seen.
 
-    The file is made with the first entry. Every transaction is committed with `synchronous=FULL` under a lock of
-    its own: SQLite before 3.51.3, which many Pythons bring, may lose a commit of a WAL file that another connection
-    checkpoints at the same moment (the WAL-reset bug), and other journals cost three times as much.
+    The file is made with the first entry.
     """
 
     def __init__(
@@ -56,21 +40,16 @@ class SqliteSpool:
         replayed_seconds: float = 60.0,
         patience_seconds: float = 1.0,
     ) -> None:
-        self._path = path
+        self._file = SpoolFile(path, patience_seconds=patience_seconds)
         self._target = target
         self._limit_bytes = limit_mb << 20
         self._limit_mb = limit_mb
         self._dedup_seconds = dedup_seconds
         self._replayed_seconds = replayed_seconds
-        self._patience_seconds = patience_seconds
-        self._thread = threading.RLock()
-        self._pid = 0
-        self._connection: sqlite3.Connection | None = None
-        self._lock_file: IO[bytes] | None = None
 
     def write(self, items: Sequence[tuple[MemoryItem, str | None]], *, above: int) -> tuple[list[str], int]:
         """See Spool. Raises: Overloaded when the file is as large as it may be."""
-        with self._transaction("keep memories") as connection:
+        with self._file.transaction("keep memories") as connection:
             self._drop(connection, REPLAYED, older_than=self._replayed_seconds)
             self._check_room(connection)
             version = self._next_version(connection, above)
@@ -85,7 +64,7 @@ class SqliteSpool:
 
     def forget(self, keys: Sequence[Key], *, above: int) -> int:
         """See Spool."""
-        with self._transaction("keep what was forgotten") as connection:
+        with self._file.transaction("keep what was forgotten") as connection:
             version = self._next_version(connection, above)
             for place, key in enumerate(keys):
                 self._insert(connection, WAITS, key, version + place, None, None)
@@ -93,7 +72,7 @@ class SqliteSpool:
 
     def mark(self, keys: Sequence[Key], version: int) -> None:
         """See Spool."""
-        with self._transaction("mark what was forgotten") as connection:
+        with self._file.transaction("mark what was forgotten") as connection:
             self._drop(connection, MARK, older_than=MARK_DAYS * 86400)
             for key in keys:
                 connection.execute(
@@ -124,7 +103,7 @@ class SqliteSpool:
 
     def done(self, entries: Sequence[Entry]) -> None:
         """See Spool."""
-        with self._transaction("mark what was replayed") as connection:
+        with self._file.transaction("mark what was replayed") as connection:
             self._drop(connection, REPLAYED, older_than=self._replayed_seconds)
             connection.executemany(
                 "UPDATE entries SET state = ?, at = ? WHERE number = ?",
@@ -147,9 +126,9 @@ class SqliteSpool:
 
     def empty(self) -> bool:
         """See Spool."""
-        if not self._path.exists():
+        if not self._file.exists:
             return True
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             found = connection.execute(
                 "SELECT 1 FROM entries WHERE target = ? AND state = ? LIMIT 1", (self._target, WAITS)
             ).fetchone()
@@ -157,26 +136,21 @@ class SqliteSpool:
 
     def close(self) -> None:
         """See Spool."""
-        with self._thread:
-            if self._pid == os.getpid() and self._connection is not None and self._lock_file is not None:
-                with self._locked(self._lock_file):  # the last one to close checkpoints
-                    self._connection.close()
-                self._lock_file.close()
-            self._connection = self._lock_file = None
+        self._file.close()
 
     def _count(self, state: int) -> int:
-        if not self._path.exists():
+        if not self._file.exists:
             return 0
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             found = connection.execute(
                 "SELECT count(*) FROM entries WHERE target = ? AND state = ?", (self._target, state)
             ).fetchone()
         return int(found[0])
 
     def _read(self, where: str, *parameters: Any) -> list[Entry]:
-        if not self._path.exists():
+        if not self._file.exists:
             return []
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             statement = f"SELECT {COLUMNS} FROM entries WHERE target = ? AND {where}"
             rows = connection.execute(statement, (self._target, *parameters)).fetchall()
         entries = []
@@ -192,7 +166,7 @@ class SqliteSpool:
         return entries
 
     def _set_aside(self, number: int) -> None:
-        with self._transaction("set an unreadable entry aside") as connection:
+        with self._file.transaction("set an unreadable entry aside") as connection:
             connection.execute("UPDATE entries SET state = ? WHERE number = ?", (UNREADABLE, number))
 
     def _known(self, connection: sqlite3.Connection, item: MemoryItem, dedup: str | None) -> str | None:
@@ -228,8 +202,8 @@ class SqliteSpool:
             self._drop(connection, REPLAYED, older_than=-1.0)
         if self._is_full(connection):
             raise Overloaded(
-                f"Redis is away and {self._limit_mb} MB of writes wait for it in {self._path}: bring Redis back, or "
-                "raise TRINITAS_SPOOL_LIMIT_MB"
+                f"Redis is away and {self._limit_mb} MB of writes wait for it in {self._file.path}: bring Redis back, "
+                "or raise TRINITAS_SPOOL_LIMIT_MB"
             )
 
     def _is_full(self, connection: sqlite3.Connection) -> bool:
@@ -237,88 +211,3 @@ class SqliteSpool:
             connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
         )
         return bool((pages - free) * size >= self._limit_bytes)
-
-    # The file.
-
-    @contextmanager
-    def _transaction(self, what: str) -> Iterator[sqlite3.Connection]:
-        with self._thread, self._explained(what):
-            connection, lock_file = self._opened()
-            with self._locked(lock_file):
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    connection.rollback()
-                    raise
-                connection.commit()
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._thread, self._explained("read"):
-            yield self._opened()[0]
-
-    @contextmanager
-    def _explained(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            self._forget_connection()
-            raise Unavailable(
-                f"the spool {self._path} failed to {what}: {error}; check its disk and who may write to it"
-            ) from error
-
-    @contextmanager
-    def _locked(self, lock_file: IO[bytes]) -> Iterator[None]:
-        until = time.monotonic() + self._patience_seconds
-        while True:
-            try:
-                fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise Unavailable(f"the spool {self._path} is held by another process: is one stopped?") from None
-                time.sleep(LOOK_SECONDS)
-        try:
-            yield
-        finally:
-            fcntl.flock(lock_file, fcntl.LOCK_UN)
-
-    def _opened(self) -> tuple[sqlite3.Connection, IO[bytes]]:
-        if self._pid != os.getpid():  # a connection does not survive a fork
-            self._connection = self._lock_file = None
-            self._pid = os.getpid()
-        if self._connection is None or self._lock_file is None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._path.touch(mode=0o600)
-            lock_file = self._path.with_name(f"{self._path.name}.lock").open("wb")
-            try:
-                with self._locked(lock_file):
-                    self._connection = self._connected()
-            except BaseException:
-                lock_file.close()
-                raise
-            self._lock_file = lock_file
-        return self._connection, self._lock_file
-
-    def _connected(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path, timeout=self._patience_seconds, isolation_level=None, check_same_thread=False
-        )
-        try:
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
-                with closing(connection.execute(f"PRAGMA {pragma}")):
-                    pass
-            connection.executescript(SCHEMA)
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
-    def _forget_connection(self) -> None:
-        """After an error the file is opened anew: it may have been replaced."""
-        if self._connection is not None:
-            self._connection.close()
-        if self._lock_file is not None:
-            self._lock_file.close()
-        self._connection = self._lock_file = None
