@@ -124,6 +124,7 @@ def test_what_waits_is_found_by_its_words(site: Site) -> None:
     assert found(site.by_words("tea")) == {"tea": OLD.content, "fact": FACT.content}
     site.hot.away = False
     site.world.remember(memory("Zoe drinks juice.", id="juice"), memory("Max drinks milk.", id="milk"))
+    site.world.settle()
     assert found(site.recall("Who drinks tea?")).keys() == {"tea", "fact", "water", "juice", "milk"}
     site.world.hot.forget([Key("athena", "juice"), Key("athena", "milk")])
     recall = site.recall("Who drinks tea?")
