@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,6 @@ from trinitas_tasks.tasks.jobs import Jobs
 from trinitas_tasks.tiers.breaker import Breaker
 from trinitas_tasks.tiers.vectors.interface import VectorTier
 from trinitas_tasks.tiers.vectors.memory import MemoryVectors
-
-logging.getLogger("trinitas_tasks").setLevel(logging.ERROR)  # it tells of every failure, and here all is failures
 
 
 class NoWorkers:

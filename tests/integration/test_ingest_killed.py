@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -30,9 +31,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Valkey, 
     chroma.stop()
 
 
-def ingest(site: Site, chroma: ChromaServer, step: str) -> subprocess.Popen[bytes]:
+def ingest(site: Site, chroma: ChromaServer, step: str, sign: str = "SIGKILL") -> subprocess.Popen[bytes]:
     server = site.server
-    arguments = [str(site.folder), str(server.port), server.password, str(chroma.port), step]
+    arguments = [str(site.folder), str(server.port), server.password, str(chroma.port), step, sign]
     return subprocess.Popen([sys.executable, "-m", "tests.integration.killed_ingest", *arguments], cwd=ROOT)
 
 
@@ -81,18 +82,19 @@ def test_two_workers_at_once_do_nothing_twice(servers: tuple[Valkey, ChromaServe
     settled(site, chroma, "two-workers", {each: f"note {number} of two" for number, each in enumerate(ids)})
 
 
+@pytest.mark.parametrize("step", STEPS[:-1])
 def test_a_stopped_worker_that_goes_on_late_spoils_nothing(
-    servers: tuple[Valkey, ChromaServer], tmp_path: Path
+    step: str, servers: tuple[Valkey, ChromaServer], tmp_path: Path
 ) -> None:
     valkey, chroma = servers
     site = Site(tmp_path, valkey)
-    with site.client("late") as client:
+    persona = f"late-at-{step}"
+    with site.client(persona) as client:
         memory_id = client.remember("the first version")
-        late = ingest(site, chroma, "none")
-        wait_until(lambda: (tmp_path / "archive.db").exists(), 30)
-        late.send_signal(signal.SIGSTOP)
+        late = ingest(site, chroma, step, "SIGSTOP")
+        os.waitid(os.P_PID, late.pid, os.WSTOPPED)
         client.remember("the second version", id=memory_id)
-        settled(site, chroma, "late", {memory_id: "the second version"})
+        settled(site, chroma, persona, {memory_id: "the second version"})
         late.send_signal(signal.SIGCONT)
         assert late.wait(60) == 0
-    settled(site, chroma, "late", {memory_id: "the second version"})
+    settled(site, chroma, persona, {memory_id: "the second version"})

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 PENDING: Final = 1000
 """How many of the persona's newest unarchived memories are matched by their words."""
+KNOWN: Final = 10_000
+"""Of how many memories a client remembers which version it has seen, the latest ones: 2 MB."""
 DEPTH: Final = 4
 """How many times ``limit`` is asked of full text: some of it was forgotten or changed meanwhile."""
 
@@ -57,6 +59,8 @@ class Front:
         self._starting = threading.Lock()
         self._replayer: threading.Thread | None = None
         self._closed = threading.Event()
+        self._knowing = threading.Lock()
+        self._known: dict[Key, int] = {}
         self.seen = 0
 
     def close(self) -> None:
@@ -86,6 +90,8 @@ class Front:
         """Keep memories in the hot tier or not at all. Raises: Unavailable, Overloaded."""
         written = self._hot.write(writes, above=self.seen)
         self._saw(written.version)
+        for each, memory_id, version in zip(writes, written.ids, written.versions, strict=True):
+            self._know(Key(each.item.persona, memory_id), version)
         return written
 
     def forget(self, keys: Sequence[Key]) -> bool:
@@ -128,6 +134,8 @@ class Front:
             self._saw(found.version if found else 0)
             if found is None and (spooled is None or not spooled.waits):
                 raise away from None
+            if found is not None and found.version < self._known.get(key, 0):
+                raise away from None  # the hot tier has a newer version: this client wrote it, or has read it
             return found
 
     def _archived_alone(self, key: Key) -> Record | None:
@@ -147,7 +155,10 @@ class Front:
         missing = [each for each, record in zip(ids, records, strict=True) if record is None]
         found = dict(zip(ids, records, strict=True)) | (self._archived(persona, missing) if missing else {})
         kept = [_newest(found[each], entry) for each, entry in zip(ids, spooled, strict=True)]
-        self._saw(max((record.version for record in kept if record is not None), default=0))
+        for each, record in zip(ids, kept, strict=True):
+            if record is not None:
+                self._saw(record.version)
+                self._know(Key(persona, each), record.version)
         return kept
 
     def _archived(self, persona: str, ids: Sequence[str]) -> dict[str, Record | Gone | None]:
@@ -231,7 +242,7 @@ class Front:
         kept = {}
         for each, record, state, entry in zip(ids, archived, states, spooled, strict=True):
             found = _newest(record if state is None else state, entry)
-            if found is not None:
+            if found is not None and found.version >= self._known.get(Key(persona, each), 0):
                 kept[each] = found.item
                 self._saw(found.version)
         return kept
@@ -280,6 +291,14 @@ class Front:
 
     def _saw(self, version: int) -> None:
         self.seen = max(self.seen, version)
+
+    def _know(self, key: Key, version: int) -> None:
+        """Of what this client has written or read, no older version is ever read by it again."""
+        with self._knowing:
+            self._known.pop(key, None)
+            self._known[key] = version
+            if len(self._known) > KNOWN:
+                del self._known[next(iter(self._known))]
 
 
 def _newest(found: Record | Gone | None, spooled: Entry | None) -> Record | None:

@@ -35,6 +35,8 @@ class Written:
     fresh: int
     nudge: bool
     version: int
+    versions: tuple[int, ...] = field(default=(), compare=False)
+    """Those that stand now, in order; 0 where none does here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,14 @@ class MemoryHotTier(MemoryCaches):
             written = [self._write(write, above) for write in writes]
             fresh = sum(is_fresh for _, is_fresh in written)
             version = max((kept.version for key, _ in written if (kept := self._live(key))), default=0)
-            return Written(tuple(key.id for key, _ in written), fresh, fresh > 0 and self._nudge(), version)
+            versions = tuple(kept.version if (kept := self._kept.get(key)) else 0 for key, _ in written)
+            return Written(
+                tuple(key.id for key, _ in written),
+                fresh,
+                fresh > 0 and self._nudge(),
+                max(versions, default=0),
+                versions,
+            )
 
     def _write(self, write: Write, above: int) -> tuple[Key, bool]:
         key, replayed = Key(write.item.persona, write.item.id), write.version or 0

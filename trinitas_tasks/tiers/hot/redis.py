@@ -97,11 +97,13 @@ class RedisHotTier:
         """See HotTier."""
         replies = self._in_time("write", [self._write_call(write, above) for write in writes])
         ids = tuple(cast(bytes, reply[0]).decode() for reply in replies)
+        versions = tuple(int(reply[3]) for reply in replies)
         return Written(
             ids,
             fresh=sum(reply[1] for reply in replies),
             nudge=any(reply[2] for reply in replies),
-            version=max((int(reply[3]) for reply in replies), default=0),
+            version=max(versions, default=0),
+            versions=versions,
         )
 
     def _write_call(self, write: Write, above: int) -> Call:

@@ -178,13 +178,14 @@ class Connection:
 def refusal(message: str, said: str) -> Unavailable:
     """The error for what the server said: a passing one, or that its files are torn.
 
-    A collection that is being deleted says "Missing metadata segment". Any other InternalError without a code of
+    A collection that is being deleted says "Missing metadata segment"; one that cannot be looked up, "Failed to get
+    segments". Any other InternalError without a code of
     SQLite's is taken for a torn index: it may be a full disk, and then the rebuild fails by its code.
     """
     coded = re.search(r"\(code: (\d+)\)", said)
     code = int(coded[1]) & 0xFF if coded else 0  # the rest is SQLite's detail
     if code in PASSING or not ("InternalError" in said or "Missing metadata segment" in said):
         return Unavailable(message)
-    if code in DATABASE:
+    if code in DATABASE or "Failed to get segments" in said:
         return Torn(f"{message}; its database is broken: start it again over an empty folder", whole=True)
     return Torn(f"{message}; its index files may be torn: rebuild them")
