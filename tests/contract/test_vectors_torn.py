@@ -98,13 +98,25 @@ def torn_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServ
     server.stop()
 
 
+def told(server: ChromaServer, tier: ChromaVectors, persona: str) -> Torn:
+    """What verifying says in the end. An index may also end the server, which is then started as its guard does."""
+    for _ in range(DEATHS + 1):
+        try:
+            tier.verify(persona, IDS, STORED)
+        except Torn as torn:
+            return torn
+        except Unavailable:
+            assert server.process is not None
+            server.process.wait(10)
+            server.start()
+    raise AssertionError("nothing was said of torn files")
+
+
 @pytest.mark.parametrize("persona", DAMAGES)
 def test_a_torn_index_is_told_by_verifying_and_healed_by_a_rebuild(torn_server: ChromaServer, persona: str) -> None:
     with tier_at(torn_server.port) as tier:
         tier.ping()
-        with pytest.raises(Torn, match="torn: rebuild") as caught:
-            tier.verify(persona, IDS, STORED)
-        assert not caught.value.whole
+        assert not told(torn_server, tier, persona).whole
         tier.verify("whole", ["m0"], STORED[:1])
         heal(tier, persona)
 

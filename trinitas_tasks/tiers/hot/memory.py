@@ -66,15 +66,9 @@ class MemoryHotTier(MemoryCaches):
         with self._lock:
             written = [self._write(write, above) for write in writes]
             fresh = sum(is_fresh for _, is_fresh in written)
-            version = max((kept.version for key, _ in written if (kept := self._live(key))), default=0)
-            versions = tuple(kept.version if (kept := self._kept.get(key)) else 0 for key, _ in written)
-            return Written(
-                tuple(key.id for key, _ in written),
-                fresh,
-                fresh > 0 and self._nudge(),
-                max(versions, default=0),
-                versions,
-            )
+            versions = tuple(kept.version if (kept := self._live(key)) else 0 for key, _ in written)
+            ids, nudge = tuple(key.id for key, _ in written), fresh > 0 and self._nudge()
+            return Written(ids, fresh, nudge, max(versions, default=0), versions)
 
     def _write(self, write: Write, above: int) -> tuple[Key, bool]:
         key, replayed = Key(write.item.persona, write.item.id), write.version or 0
