@@ -288,7 +288,7 @@ class Front:
                         return
             except TrinitasError as error:
                 logger.info("the spool waits on: %s", error)
-            except Exception:  # noqa: BLE001 - the outermost loop of this thread
+            except Exception:
                 if not self._closed.is_set():  # else its connections were closed under it
                     logger.exception("the spool waits on")
 

@@ -77,7 +77,7 @@ class Breaker:
                 self.probe()
             except TrinitasError:
                 continue
-            except Exception:  # noqa: BLE001 - the outermost loop of this thread
+            except Exception:
                 if not self._ended.is_set():  # else its connection was closed under it
                     logger.exception("%s could not be probed", self._name)
                 continue
