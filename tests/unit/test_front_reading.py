@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import memory, wait_until
+from tests.unit.clients import Bench, Held, got, ids
 from tests.unit.fronts import KEY, NEW, OLD, OTHER, Site, found
 from tests.unit.world import Away, Disturbed
 from trinitas_tasks.errors import Overloaded, Unavailable
@@ -284,3 +285,20 @@ def test_a_replay_that_is_broken_off_goes_on_where_it_was(site: Site) -> None:
     site.settle()
     site.workers.assert_whole([memory("Again.", id="m0"), *items[1:]])
     assert site.get(memory(id=KEY.id)) is None
+
+
+def test_a_client_is_never_given_an_older_version_than_it_has_written_or_read() -> None:
+    bench = Bench()
+    writer, reader = bench.client(Held, near=True), bench.client(Held, near=True)
+    for client in (writer, reader):
+        client.remember("first", id="m")
+    bench.world.ingest()
+    writer.remember("second", id="m")
+    there = bench.world.hot
+    writer._front._hot = reader._front._hot = writer._hot = reader._hot = Away(there, "read", "pending", "probe")
+    with pytest.raises(Unavailable):
+        writer.get("m")
+    assert ids(writer.recall("first")) == []
+    assert got(reader, "m").content == "first"  # it has not seen the second
+    for client in bench.closing:
+        client.close()
