@@ -82,7 +82,9 @@ def main() -> int:
 def raw_encode_rate(embedder: SentenceTransformerEmbedder, texts: list[dict[str, Any]]) -> float:
     """Texts a second of SentenceTransformer.encode alone: all texts at once, the workers' settings."""
     model: SentenceTransformer = embedder._model
-    plain = [embedding_text(MemoryItem.build(persona=PERSONA, timestamp=utc_now(), **given(each))) for each in texts]
+    plain = [
+        "".join(embedding_text(MemoryItem.build(persona=PERSONA, timestamp=utc_now(), **given(each)))) for each in texts
+    ]
     started = time.perf_counter()
     model.encode(plain, batch_size=ENCODE_BATCH, normalize_embeddings=True, show_progress_bar=False)
     return len(plain) / (time.perf_counter() - started)

@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from tests.support import Valkey
+
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("thorough", max_examples=2000, deadline=None)
+"""``--hypothesis-profile ci`` judges a commit by the same examples each time, ``thorough`` looks for new ones."""
 
 
 @pytest.fixture(scope="session")

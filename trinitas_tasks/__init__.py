@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trinitas_tasks.client import MemoryClient
     from trinitas_tasks.errors import TrinitasError
-    from trinitas_tasks.model import Hit, MemoryItem, MemoryType, Query, Recall
+    from trinitas_tasks.model import MemoryItem, MemoryType
+    from trinitas_tasks.query import Hit, Query, Recall
     from trinitas_tasks.services.condition import Health, Stats
     from trinitas_tasks.settings import Settings, load_settings
 
@@ -37,12 +38,12 @@ __all__ = [
 
 _HOME = {
     "Health": "services.condition",
-    "Hit": "model",
+    "Hit": "query",
     "MemoryClient": "client",
     "MemoryItem": "model",
     "MemoryType": "model",
-    "Query": "model",
-    "Recall": "model",
+    "Query": "query",
+    "Recall": "query",
     "Settings": "settings",
     "Stats": "services.condition",
     "TrinitasError": "errors",

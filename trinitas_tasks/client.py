@@ -11,19 +11,14 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from trinitas_tasks.errors import DeadlineExceeded, InvalidMemory, InvalidQuery, Transient, TrinitasError, Unavailable
-from trinitas_tasks.model import (
-    Key,
-    MemoryItem,
-    MemoryType,
-    Query,
-    Recall,
-    check_id,
-    check_persona,
-    new_id,
-    utc_now,
-)
+from trinitas_tasks.model import Key, MemoryItem, MemoryType, check_id, check_persona, new_id, utc_now
+from trinitas_tasks.policy.question import asked
+from trinitas_tasks.query import Boosts, Filters, Query, Recall
+from trinitas_tasks.services import share
 from trinitas_tasks.services.answer import Answer, digest
+from trinitas_tasks.services.answering import Answering
 from trinitas_tasks.services.condition import Health, Stats, durability
+from trinitas_tasks.services.cursor import paged
 from trinitas_tasks.services.front import Front
 from trinitas_tasks.settings import Settings, load_settings
 from trinitas_tasks.tasks.config import QUEUES
@@ -42,6 +37,10 @@ POLL_SECONDS: Final = 0.005
 ARCHIVE_SECONDS: Final = 60
 """How long a synchronous write waits for the archive."""
 MAX_QUERY_CHARACTERS: Final = 200_000
+EVERYBODY: Final = "*"
+"""In place of a persona: all of them."""
+OPERATOR: Final = "operator"
+"""Who asks for everybody without being one of them."""
 SEARCH_SHARE: Final = 0.9
 """The part of a recall's deadline that the workers have: in the rest it is answered without them."""
 
@@ -78,6 +77,7 @@ class MemoryClient:
             cache_seconds=settings.redis_ttl_cache,
             retry_seconds=settings.retry_delay,
         )
+        self._answering = Answering(self._front, hot, archive, cache_seconds=settings.redis_ttl_cache)
 
     @classmethod
     def connect(
@@ -186,10 +186,39 @@ class MemoryClient:
         self._to_write({"content": content, **fields}, None)
 
     def forget(self, id: str, *, persona: str | None = None) -> None:
-        """Delete a memory: no read returns it from now on, and all tiers erase it. Forgetting what is not there is no
-        error. Raises: Unavailable; the memory may be forgotten all the same, and the same call again makes sure."""
+        """Delete a memory of the persona: no read of anybody returns it from now on, and all tiers erase it. Forgetting
+        what is not there, or is another's, is no error and changes nothing. Raises: Unavailable; the memory may be
+        forgotten all the same, and the same call again makes sure."""
         if self._front.forget([Key(self._scope(persona), check_id(id))]):
             self._dispatcher.tell("forget")
+
+    # Sharing.
+
+    def share(self, id: str, *, to: str | Iterable[str], persona: str | None = None) -> None:
+        """Let other personas read a memory, as it is now and as it will be: they get() and recall() it at once, nobody
+        copies it. Ends with unshare() or forget(). What is shared already is no error.
+
+        Redis alone knows who may read what, so there is no sharing while it is away, and nothing is put off until it is
+        back. Raises: NotFound (the persona has no such memory of its own), InvalidQuery, Unavailable (call again).
+        """
+        key = Key(self._scope(persona), check_id(id))
+        if share.share(key, _others(to, key.persona), front=self._front, hot=self._hot):
+            self._dispatcher.tell("ingest")
+
+    def unshare(self, id: str, *, to: str | Iterable[str] | None = None, persona: str | None = None) -> None:
+        """Let these personas, or by default all others, read a memory no longer. When this returns, no read of any
+        client gives it to them, cached answers included. What is not shared is no error.
+
+        Raises: InvalidQuery; Unavailable: it may be shared still or not, so call again until it returns.
+        """
+        key = Key(self._scope(persona), check_id(id))
+        grantees = None if to is None else _others(to, key.persona)
+        if share.unshare(key, grantees, front=self._front, hot=self._hot):
+            self._dispatcher.tell("ingest")
+
+    def shared_with(self, id: str, *, persona: str | None = None) -> frozenset[str]:
+        """Who may read the persona's memory of this id besides itself. Raises: Unavailable while Redis is away."""
+        return share.shared_with(Key(self._scope(persona), check_id(id)), hot=self._hot)
 
     def _to_write(self, given: Mapping[str, Any], persona: str | None) -> Write:
         if unknown := set(given) - _ARGUMENTS:
@@ -245,36 +274,86 @@ class MemoryClient:
 
     # Reading.
 
-    def get(self, id: str, *, persona: str | None = None) -> MemoryItem | None:
-        """The memory of this id, None if the persona has none. Counts as an access.
+    def get(self, id: str, *, persona: str | None = None, owner: str | None = None) -> MemoryItem | None:
+        """The persona's memory of this id, else one of another that was shared with it, None if there is neither.
+        Counts as an access. ``owner`` says whose is meant: ids are unique within a persona only.
 
         While Redis is away the archive answers, if it is on this machine, with what it has: changes of the last moments
-        may be missing. Raises: Unavailable; also while Redis is away and the memory is not found: it may be there.
+        may be missing, and so is what others share, since nobody knows whether they still do. Raises: Unavailable;
+        also while Redis is away and the memory is not found: it may be there.
         """
-        record = self._front.get(Key(self._scope(persona), check_id(id)))
+        whose = None if owner is None else check_persona(owner)
+        record = share.get(self._scope(persona), check_id(id), whose, front=self._front, hot=self._hot)
         return None if record is None else record.item
 
     def recall(
         self,
         text: str,
         *,
-        persona: str | None = None,
+        persona: str | Iterable[str] | None = None,
         limit: int = 10,
         types: Iterable[MemoryType | str] = (),
+        filters: Filters | Mapping[str, Any] | None = None,
+        boosts: Boosts | Mapping[str, float] | None = None,
+        min_similarity: float = 0.0,
+        context: int = 0,
+        collapse: bool = True,
+        explain: bool = False,
+        now: datetime | None = None,
+        after: str | None = None,
     ) -> Recall:
-        """The persona's memories that answer the text best, best first: by meaning and by words.
+        """The memories that answer the text best, best first, by meaning and by words: the persona's own and those that
+        were shared with it; of several personas, or of ``EVERYBODY`` where the settings allow it, all that is theirs.
+
+        In the text, what stands in quotes must be in an answer word for word; ``tag:x``, ``type:semantic``,
+        ``since:2026-05`` and ``before:yesterday`` filter as ``filters`` (of query.Filters) does; a time that it names
+        ("in May", 「先週」) lets memories from then come higher: times are counted from ``now``. ``boosts`` (of
+        query.Boosts) raise the recent, important or often read ones; ``min_similarity`` leaves out what is less
+        relevant, 0 to 1. ``context`` brings so many neighbours of each hit in its session, ``explain`` says which words
+        were found, ``after`` goes on where another recall of the same question ended (its ``next``).
 
         Sees what this client has written, embedded or not. While Redis or the search workers are away, it is answered
         by words, if the archive is on this machine; ``degraded`` says so. Raises: InvalidQuery, Unavailable.
         """
-        wanted = (types,) if isinstance(types, str) else types
-        query = Query.build(text=text, persona=self._scope(persona), limit=limit, types=wanted)
+        given = filters if isinstance(filters, Mapping) else {} if filters is None else filters.model_dump()
+        wanted = {"types": (types,) if isinstance(types, str) else types} if types else {}
+        now, whose = now or utc_now().astimezone(), self._whose(persona)
+        query = Query.build(
+            text=text,
+            limit=limit,
+            filters={**given, **wanted},
+            boosts=self._settings.boosts_of(whose["persona"]) if boosts is None else boosts,
+            min_similarity=min_similarity,
+            context=context,
+            collapse=collapse,
+            explain=explain,
+            **whose,
+        )
         if len(query.text) > MAX_QUERY_CHARACTERS:
             raise InvalidQuery(f"text: {len(query.text):,} characters are more than {MAX_QUERY_CHARACTERS:,}")
+        understood = asked(query, now=now)
+        if understood is None:  # no memory can be of two types, or from before and after a time
+            return Recall(())
+        return self._answered(paged(understood, after), now)
+
+    def _answered(self, query: Query, now: datetime) -> Recall:
         try:
-            return self._front.recall(query, lambda: self._search(query))
+            return self._answering.recall(query, lambda: self._search(query), now)
         except Unavailable as away:
-            return self._front.by_words(query, away)
+            return self._answering.by_words(query, away, now)
+
+    def _whose(self, persona: str | Iterable[str] | None) -> dict[str, Any]:
+        if persona is None or (isinstance(persona, str) and persona != EVERYBODY):
+            named = self._scope(persona)
+            return {"persona": named}
+        if persona == EVERYBODY:
+            if not self._settings.all_personas:
+                raise InvalidQuery("persona: nobody may search all personas here: TRINITAS_ALL_PERSONAS=true allows it")
+            return {"persona": self._persona or OPERATOR, "everybody": True}
+        among = tuple(check_persona(each) for each in persona)
+        if not among:
+            raise InvalidQuery("persona: every read names one: an empty list names none")
+        return {"persona": self._persona or among[0], "among": among}
 
     def _search(self, query: Query) -> tuple[Answer, bool]:
         """The workers' answer, and whether it is a cached one."""
@@ -338,6 +417,16 @@ class MemoryClient:
         Raises: Unavailable, DeadlineExceeded, and what the job raises.
         """
         return self._dispatcher.ask(job, arguments, deadline_ms=deadline_ms or self._settings.deadline_ms)
+
+
+def _others(named: str | Iterable[str], owner: str) -> list[str]:
+    """The personas to share with. Raises: InvalidQuery."""
+    grantees = list(dict.fromkeys(check_persona(each) for each in ([named] if isinstance(named, str) else named)))
+    if not grantees:
+        raise InvalidQuery("to: nobody is named")
+    if owner in grantees:
+        raise InvalidQuery(f"to: {owner} has the memory already: name others")
+    return grantees
 
 
 _ARGUMENTS: Final = frozenset(MemoryClient.remember.__kwdefaults__ or ()) | {"content"}

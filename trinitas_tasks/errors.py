@@ -8,10 +8,12 @@
     └── Permanent                the same call will fail again
         ├── InvalidMemory        what was to be remembered cannot be
         ├── InvalidQuery         what was asked for cannot be asked
+        ├── NotFound             the persona has no such memory
         ├── SettingsError        an unknown or bad setting
         ├── ModelError           the embedding model is missing or altered
         ├── ArchiveError         the archive refuses: its schema or its file is not what it should be
-        └── StackError           the embedded stack cannot be started or stopped
+        ├── StackError           the embedded stack cannot be started or stopped
+        └── DatasetError         a folder to be evaluated is not what it should be
 
 Errors of the libraries below are mapped where the library is touched; the cause is kept.
 """
@@ -49,6 +51,10 @@ class InvalidQuery(Permanent, ValueError):
     """A question that cannot be asked."""
 
 
+class NotFound(Permanent, LookupError):
+    """The persona has no memory of this id; whether somebody else has is not told."""
+
+
 class SettingsError(Permanent, ValueError):
     """An unknown setting or a bad value; names it and where it came from."""
 
@@ -63,3 +69,7 @@ class ArchiveError(Permanent):
 
 class StackError(Permanent):
     """The embedded stack cannot be started or stopped."""
+
+
+class DatasetError(Permanent, ValueError):
+    """A folder to be evaluated does not hold what it should; names the file and the line."""

@@ -10,11 +10,9 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple, Self, overload
+from typing import Annotated, Any, NamedTuple, Self
 from uuid import UUID
 
 from pydantic import (
@@ -23,7 +21,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    JsonValue,
     ValidationError,
     model_validator,
 )
@@ -85,7 +82,8 @@ def _storable_text(text: object) -> None:
         raise ValueError(f"text with a lone surrogate is not Unicode: {error.reason}") from None
 
 
-def _checked_json(value: Any) -> Any:
+def checked_json(value: Any) -> Any:
+    """The value, if JSON carries it there and back unharmed. Raises: ValueError."""
     _storable(value)
     return value
 
@@ -98,11 +96,11 @@ def _checked_text(value: str) -> str:
 def _readable_content(value: Any) -> Any:
     if value is None or (isinstance(value, str) and not value.strip()):
         raise ValueError("there is nothing to remember: the content is empty")
-    return _checked_json(value)
+    return checked_json(value)
 
 
 # Any, checked by _storable: pydantic's own JsonValue turns some types into others.
-Json = Annotated[Any, AfterValidator(_checked_json)]
+Json = Annotated[Any, AfterValidator(checked_json)]
 Content = Annotated[Any, AfterValidator(_readable_content)]
 Text = Annotated[str, Field(strict=True), AfterValidator(_checked_text)]
 Tag = Annotated[str, Field(min_length=1, max_length=256, strict=True), AfterValidator(_checked_text)]
@@ -130,7 +128,7 @@ class MemoryItem(BaseModel):
     access_count: Annotated[int, Field(ge=0, strict=True)] = 0
     importance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     ttl: Annotated[int, Field(gt=0, le=10 * 365 * 86400, strict=True)] | None = None
-    metadata: Annotated[dict[str, Any], AfterValidator(_checked_json)] = Field(default_factory=dict)
+    metadata: Annotated[dict[str, Any], AfterValidator(checked_json)] = Field(default_factory=dict)
     tags: Annotated[tuple[Tag, ...], Field(max_length=64)] = ()
 
     @model_validator(mode="before")
@@ -186,11 +184,15 @@ class MemoryItem(BaseModel):
             raise InvalidMemory(f"unreadable record: {error}") from error
 
 
+GROUPED = ("filters", "boosts")
+"""Fields of a question that callers give one by one."""
+
+
 def complaint(error: ValidationError) -> str:
     """A pydantic error as one line for people: ``field: what is wrong``, joined by semicolons."""
     parts = []
     for each in error.errors(include_url=False, include_context=False):
-        where = ".".join(str(part) for part in each["loc"]) or "input"
+        where = ".".join(str(part) for part in each["loc"] if part not in GROUPED) or "input"
         parts.append(f"{where}: {each['msg'].removeprefix('Value error, ')} (got {_shown(each['input'])})")
     return "; ".join(parts)
 
@@ -210,70 +212,19 @@ class Record(NamedTuple):
     version: int
 
 
+class Position(NamedTuple):
+    """How far an archive has come, and what follows it: the number of the last change. ``epoch`` is a random number
+    that an archive is given when it is made: another one is another archive."""
+
+    epoch: int
+    change: int
+
+
 class Key(NamedTuple):
     """The name of a memory: ids are unique within a persona, never looked up without one."""
 
     persona: str
     id: str
-
-
-class Query(BaseModel):
-    """What is asked of one persona's memories."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    text: Text
-    persona: Persona
-    limit: Annotated[int, Field(ge=1, le=1000, strict=True)] = 10
-    types: frozenset[MemoryType] = frozenset()
-    """Only these types; empty means all."""
-
-    @classmethod
-    def build(cls, **fields: Any) -> Self:
-        """Make one from a caller's fields. Raises: InvalidQuery, naming the field and what is wrong."""
-        try:
-            return cls(**fields)
-        except ValidationError as error:
-            raise InvalidQuery(complaint(error)) from None
-
-
-class Hit(BaseModel):
-    """One answer. ``score`` orders the hits of one recall (higher is better) and is not comparable across
-    recalls; ``why`` holds its parts, such as ``{"dense": 0.61, "dense_rank": 1, "fulltext_rank": 3}``;
-    ``tier`` is the tier that held the record (redis or archive)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    item: MemoryItem
-    score: float
-    why: Mapping[str, JsonValue] = Field(default_factory=dict)
-    tier: str = "redis"
-
-
-@dataclass(frozen=True, slots=True)
-class Recall(Sequence[Hit]):
-    """The hits of one recall, best first, and which tiers took part: empty is not failed.
-
-    ``answered`` names the tiers that answered, ``degraded`` says which did not and why.
-    """
-
-    hits: tuple[Hit, ...]
-    answered: tuple[str, ...] = ()
-    degraded: tuple[str, ...] = ()
-    cached: bool = False
-
-    @overload
-    def __getitem__(self, index: int) -> Hit: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Hit]: ...
-    def __getitem__(self, index: int | slice) -> Hit | Sequence[Hit]:
-        return self.hits[index]
-
-    def __len__(self) -> int:
-        return len(self.hits)
-
-    def __iter__(self) -> Iterator[Hit]:
-        return iter(self.hits)
 
 
 def check_persona(persona: object) -> str:

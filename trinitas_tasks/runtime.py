@@ -8,14 +8,17 @@ from functools import cached_property
 
 from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.model import MemoryType
+from trinitas_tasks.services.fulltext import FullText
 from trinitas_tasks.services.ingest import Step
 from trinitas_tasks.services.reconcile import Cursor
+from trinitas_tasks.services.retrievers import Tiers
 from trinitas_tasks.settings import Settings
 from trinitas_tasks.tiers.archive.interface import Archive
 from trinitas_tasks.tiers.archive.owner import claim
 from trinitas_tasks.tiers.breaker import Breaker
 from trinitas_tasks.tiers.hot.interface import HotTier
 from trinitas_tasks.tiers.hot.redis import RedisHotTier
+from trinitas_tasks.tiers.lexical.interface import LexicalTier
 from trinitas_tasks.tiers.spool.interface import Spool
 from trinitas_tasks.tiers.spool.sqlite import SqliteSpool
 from trinitas_tasks.tiers.vectors.interface import VectorTier
@@ -38,6 +41,7 @@ class Runtime:
         archive: Archive | None = None,
         vectors: VectorTier | None = None,
         embedder: Embedder | None = None,
+        lexical: LexicalTier | None = None,
         spool: Spool | None = None,
         step: Step = lambda _: None,
     ) -> None:
@@ -52,7 +56,8 @@ class Runtime:
         self.rebuilding: list[str] = []
         self.mending_until = 0.0
         self._lock = threading.RLock()
-        given = {"hot": hot, "archive": archive, "vectors": vectors, "embedder": embedder, "spool": spool}
+        given: dict[str, object] = {"hot": hot, "archive": archive, "vectors": vectors, "embedder": embedder}
+        given |= {"lexical": lexical, "spool": spool}
         self.__dict__.update({name: tier for name, tier in given.items() if tier is not None})
 
     @cached_property
@@ -94,6 +99,24 @@ class Runtime:
         )
 
     @cached_property
+    def lexical(self) -> LexicalTier:
+        """This process's own full-text index."""
+        from trinitas_tasks.tiers.lexical.tantivy import TantivyLexical  # noqa: PLC0415 - searches alone need it
+
+        return TantivyLexical(self.settings.fulltext_folder())
+
+    @cached_property
+    def fulltext(self) -> FullText:
+        """Full text over the archive."""
+        with self._lock:
+            return FullText(self.archive, self.lexical)
+
+    @property
+    def tiers(self) -> Tiers:
+        """What a search asks."""
+        return Tiers(self.hot, self.archive, self.vectors, self.fulltext, self.embedder)
+
+    @cached_property
     def spool(self) -> Spool:
         """What clients of this machine wrote while Redis was away."""
         return SqliteSpool(
@@ -122,7 +145,7 @@ class Runtime:
 
     def close(self) -> None:
         """Give the connections of what was built back."""
-        for name in ("hot", "archive", "vectors", "spool"):
+        for name in ("hot", "archive", "vectors", "lexical", "spool"):
             tier = self.__dict__.pop(name, None)
             if tier is not None:
                 tier.close()

@@ -31,6 +31,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from trinitas_tasks.errors import SettingsError
 from trinitas_tasks.model import MemoryType
+from trinitas_tasks.query import Boosts
 
 YAML_FILE = Path("config/memory.yaml")
 ENV_FILE = Path(".env")
@@ -121,6 +122,16 @@ class Settings(BaseSettings):
         "TRINITAS_ROUTING",
         "routing",
         "primary tier of each memory type; redis keeps it hot for its TTL, chromadb only as long as the cache",
+    )
+
+    fulltext_path: Path | None = _field(
+        None, "TRINITAS_FULLTEXT_PATH", "memory.fulltext.path", "folder of the full-text indexes (default: under home)"
+    )
+    boosts: dict[str, Boosts] = _field(
+        {}, "TRINITAS_BOOSTS", "recall.boosts", 'boosts of a persona\'s recalls that ask for none; of all others: "*"'
+    )
+    all_personas: bool = _field(
+        False, "TRINITAS_ALL_PERSONAS", "recall.all_personas", "whether a recall may search the memories of everybody"
     )
 
     batch_size: Annotated[int, Field(ge=1, le=5000)] = _field(
@@ -246,6 +257,14 @@ class Settings(BaseSettings):
     def chroma_folder(self) -> Path:
         """Where the embedded stack's Chroma keeps its files."""
         return (self.chromadb_path or self.home / "chroma").absolute()
+
+    def fulltext_folder(self) -> Path:
+        """Where the search workers of this machine keep their full-text indexes."""
+        return (self.fulltext_path or self.home / "fulltext").absolute()
+
+    def boosts_of(self, persona: str) -> Boosts:
+        """What raises the memories that a persona's recalls find, where they do not say."""
+        return self.boosts.get(persona) or self.boosts.get("*") or Boosts()
 
     def hot_seconds(self, kind: MemoryType) -> int:
         """How long an archived memory of this type stays hot."""

@@ -26,7 +26,7 @@ def blocks(name: str, language: str) -> list[str]:
 
 @pytest.mark.parametrize(("name", "first"), [("README.md", "port 5433"), ("README.ja.md", "金庫にあります")])
 def test_the_python_of_the_readme_finds_what_it_wrote(name: str, first: str, home: Path) -> None:
-    [code] = blocks(name, "python")
+    code = "\n".join(blocks(name, "python"))
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TRINITAS_HOME": str(home), "LANG": "C.UTF-8"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=home, env=environment, capture_output=True, text=True, check=False, timeout=60

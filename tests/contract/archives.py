@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.support import memory
-from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record
+from trinitas_tasks.model import Key, MemoryItem, Record
+from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.driver import sqlite_driver
-from trinitas_tasks.tiers.archive.interface import Archive, Match, Reader, Row
+from trinitas_tasks.tiers.archive.interface import UNFILTERED, Archive, Match, Reader, Row
 from trinitas_tasks.tiers.archive.local import LocalArchive
 from trinitas_tasks.tiers.archive.memory import MemoryArchive
 from trinitas_tasks.tiers.archive.sql import SqlArchive
@@ -39,10 +40,14 @@ class LocallyRead(SqlArchive):
         return self._reader.load(persona, ids)
 
     def search_text(
-        self, persona: str, terms: Sequence[str], limit: int, *, types: frozenset[MemoryType] = frozenset()
+        self, persona: str, terms: Sequence[str], limit: int, *, filters: Filters = UNFILTERED
     ) -> list[Match]:
         """See Reader."""
-        return self._reader.search_text(persona, terms, limit, types=types)
+        return self._reader.search_text(persona, terms, limit, filters=filters)
+
+    def matching(self, persona: str, filters: Filters, limit: int) -> list[str]:
+        """See Reader."""
+        return self._reader.matching(persona, filters, limit)
 
 
 @contextmanager
@@ -59,17 +64,19 @@ def made(kind: str, folder: Path) -> Iterator[Archive]:
 
 
 def row(content: Any = "the staging database moved", version: int = 1, **more: Any) -> Row:
-    """A row whose vector follows from its content and version; ``terms`` and ``model`` or a memory's fields."""
+    """A row whose vectors follow from its content and version; ``parts`` (how many), ``terms`` and ``model`` or a
+    memory's fields."""
     terms: Sequence[str] = more.pop("terms", str(content).lower().split()[:100])
     model: str = more.pop("model", MODEL)
+    parts: int = more.pop("parts", 1)
     item = memory(content, **more)
-    return Row(Record(item, version), vector_of(item, version), model, terms)
+    return Row(Record(item, version), vectors_of(item, version, parts), model, terms)
 
 
-def vector_of(item: MemoryItem, version: int) -> NDArray[np.float32]:
-    """float32, (8,)."""
+def vectors_of(item: MemoryItem, version: int, parts: int = 1) -> NDArray[np.float32]:
+    """float32, (parts, 8)."""
     seed = zlib.crc32(str(item.content)[:100].encode()) + version
-    return np.random.default_rng(seed).standard_normal(8).astype(np.float32)
+    return np.random.default_rng(seed).standard_normal((parts, 8)).astype(np.float32)
 
 
 def key(row: Row) -> Key:

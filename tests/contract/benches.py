@@ -88,10 +88,10 @@ def _age(client: Redis, key: str, millis: int) -> None:
         return
     if left > 0:
         client.pexpire(key, left - millis)
-    if kind == "zset":
+    if kind == "zset" and ":lent:" not in key and ":granted:" not in key:  # those are no times
         for member in client.zrange(key, 0, -1):
             client.zincrby(key, -millis, str(member))
-    elif kind == "hash" and client.hexists(key, "x"):
+    elif ":rec:" in key and client.hexists(key, "x"):
         client.hincrby(key, "x", -millis)
     elif key.endswith(":notes"):
         for name, note in client.hgetall(key).items():

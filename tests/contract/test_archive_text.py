@@ -10,6 +10,7 @@ import pytest
 
 from tests.contract.archives import KINDS, found, made, row
 from trinitas_tasks.model import MemoryType
+from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.interface import Archive
 
 
@@ -45,7 +46,7 @@ def test_of_equal_scores_the_older_comes_first(archive: Archive) -> None:
 def test_only_the_types_asked_for_are_found(archive: Archive) -> None:
     archive.store([row("word", id=kind.value, type=kind) for kind in MemoryType])
     for kinds in ({MemoryType.WORKING}, {MemoryType.SEMANTIC, MemoryType.EPISODIC}):
-        matches = archive.search_text("athena", ["word"], 10, types=frozenset(kinds))
+        matches = archive.search_text("athena", ["word"], 10, filters=Filters(types=frozenset(kinds)))
         assert {match.id for match in matches} == {kind.value for kind in kinds}
     assert len(archive.search_text("athena", ["word"], 10)) == 4
 

@@ -13,7 +13,8 @@ from tests.contract.benches import RedisBench
 from tests.support import Valkey, free_port, key_of, memory
 from trinitas_tasks.errors import DeadlineExceeded, SettingsError, Unavailable
 from trinitas_tasks.model import Key, Record
-from trinitas_tasks.tiers.hot.interface import Finished, Gone, Grave, HotTier, Write
+from trinitas_tasks.policy.grants import Grant
+from trinitas_tasks.tiers.hot.interface import Finished, Gone, Grants, Grave, HotTier, Write
 from trinitas_tasks.tiers.hot.redis import RedisHotTier
 
 KEY = Key("athena", "m1")
@@ -45,6 +46,16 @@ CALLS: dict[str, Callable[[HotTier], object]] = {
     "changed": lambda hot: hot.changed(["athena"]),
     "take_accesses": lambda hot: hot.take_accesses(1),
     "stats": lambda hot: hot.stats("athena"),
+    "share": lambda hot: hot.share(KEY, ["hera"]),
+    "unshare": lambda hot: hot.unshare(KEY),
+    "read_scoped": lambda hot: hot.read_scoped("hera", [KEY], touch=True),
+    "granted": lambda hot: hot.granted("hera", 1),
+    "lenders": lambda hot: hot.lenders("hera", "m1"),
+    "grants": lambda hot: hot.grants([KEY]),
+    "claim_grants": lambda hot: hot.claim_grants(1, 1),
+    "finish_grants": lambda hot: hot.finish_grants([Grants(KEY, (), queued=True)]),
+    "restore_grants": lambda hot: hot.restore_grants([Grant(KEY, "hera", 1, revoked=False)]),
+    "requeue_grants": lambda hot: hot.requeue_grants([KEY]),
     "ping": lambda hot: hot.ping(),
 }
 

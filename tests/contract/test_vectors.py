@@ -9,8 +9,8 @@ import pytest
 
 from tests.contract.chroma_server import DIM, ids_of, made, put
 from trinitas_tasks.errors import Unavailable
-from trinitas_tasks.tiers.vectors.chroma import CHUNK
 from trinitas_tasks.tiers.vectors.interface import Torn, VectorTier
+from trinitas_tasks.tiers.vectors.parts import CHUNK
 
 
 def test_the_most_similar_come_first_with_their_cosine(vectors: VectorTier) -> None:

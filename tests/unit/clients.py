@@ -8,7 +8,8 @@ from typing import Any
 from tests.unit.world import World
 from trinitas_tasks.client import MemoryClient
 from trinitas_tasks.errors import Unavailable
-from trinitas_tasks.model import MemoryItem, Recall
+from trinitas_tasks.model import MemoryItem
+from trinitas_tasks.query import Recall
 from trinitas_tasks.runtime import Runtime
 from trinitas_tasks.settings import Settings
 from trinitas_tasks.tasks.inline import InlineDispatcher
@@ -55,6 +56,7 @@ class Bench:
             archive=world.archive,
             vectors=world.vectors,
             embedder=world.embedder,
+            lexical=world.lexical,
             spool=world.spool,
         )
         reader = world.archive if near else None

@@ -9,8 +9,10 @@ from tests.support import key_of, memory
 from tests.unit.workers import Workers
 from tests.unit.world import World
 from trinitas_tasks.errors import Unavailable
-from trinitas_tasks.model import MemoryItem, Query, Recall
+from trinitas_tasks.model import MemoryItem
+from trinitas_tasks.query import Query, Recall
 from trinitas_tasks.services.answer import Answer
+from trinitas_tasks.services.answering import Answering
 from trinitas_tasks.services.front import Front
 from trinitas_tasks.services.replay import replay
 from trinitas_tasks.tiers.hot.interface import Write, Written
@@ -91,13 +93,16 @@ class Site:
     def search(self, text: str, **fields: Any) -> Callable[[], tuple[Answer, bool]]:
         return lambda: (self.world.recall(text, **fields), False)
 
+    def answering(self, front: Front) -> Answering:
+        return Answering(front, self.hot, front._archive, cache_seconds=100)
+
     def recall(self, text: str, **fields: Any) -> Recall:
         query = Query.build(text=text, persona="athena", **fields)
-        return self.front.recall(query, self.search(text, **fields))
+        return self.answering(self.front).recall(query, self.search(text, **fields), self.world.now())
 
     def by_words(self, text: str, **fields: Any) -> Recall:
         query = Query.build(text=text, persona="athena", **fields)
-        return self.front.by_words(query, Unavailable("no worker"))
+        return self.answering(self.front).by_words(query, Unavailable("no worker"), self.world.now())
 
 
 def found(recall: Recall) -> dict[str, object]:

@@ -25,7 +25,7 @@ PERSONAS = ("athena", "artemis")
 NAMES = ("one", "two", "three")
 KEYS = st.builds(Key, st.sampled_from(PERSONAS), st.sampled_from(NAMES))
 SLOWLY: dict[str, Any] = {"TRINITAS_RETRY_DELAY": 3600}
-TIERS = ("hot", "archive", "vectors", "embedder", "spool")
+TIERS = ("hot", "archive", "vectors", "embedder", "lexical", "spool")
 Forgotten = None
 
 

@@ -40,7 +40,8 @@ def test_a_memory_is_recalled_with_its_score_and_where_it_was(client: MemoryClie
     assert recall[0].tier == "redis"
     assert recall[0].score > recall[1].score > 0
     assert recall[0].why["dense_rank"] == 1
-    assert (set(recall.answered), recall.degraded, recall.cached) == ({"chroma", "archive"}, (), False)
+    assert {"chroma", "fulltext"} <= set(recall.answered)
+    assert (recall.degraded, recall.cached) == ((), False)
     again = client.recall("Which port has the staging database?")
     assert again.cached
     assert (ids(again), [hit.score for hit in again]) == (ids(recall), [hit.score for hit in recall])

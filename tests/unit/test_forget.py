@@ -96,6 +96,7 @@ def test_what_is_remembered_again_during_the_burial_is_found_by_meaning(world: W
     setattr(world, part, Disturbed(getattr(world, part), method, after=after, event=remember))
     world.bury()
     other.index_missing()
+    other.archive_grants()
     Workers(other).assert_whole([newer, *ITEMS[1:]])
     assert other.found("Something else")[0] == "m0"
 

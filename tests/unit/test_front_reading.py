@@ -93,7 +93,7 @@ def test_a_replay_during_a_read_hides_nothing(site: Site, part: str, after: bool
     site.hot.away = False
     site.world.remember(OLD)
     site.world.hot.advance(site.front.seen)
-    method = {"hot": "read", "spool": "latest"}[part]
+    method = {"hot": "read_scoped", "spool": "latest"}[part]
     disturbed = Disturbed(getattr(site, part), method, after=after, event=site.replay)
     parts: dict[str, Any] = {part: disturbed}
     site.front = site.make(**parts)
@@ -130,11 +130,10 @@ def test_what_waits_is_found_by_its_words(site: Site) -> None:
     site.world.hot.forget([Key("athena", "juice"), Key("athena", "milk")])
     recall = site.recall("Who drinks tea?")
     assert found(recall) == {"tea": OLD.content, "fact": FACT.content, "water": OTHER.content}
-    tiers = {hit.item.id: (hit.tier, "spool_rank" in hit.why) for hit in recall}
-    assert tiers == {"tea": ("spool", True), "fact": ("spool", True), "water": ("redis", False)}
+    assert {hit.item.id: hit.tier for hit in recall} == {"tea": "spool", "fact": "spool", "water": "redis"}
     for search in (site.recall, site.by_words):
-        assert found(search("tea", types={"semantic"})) == {"fact": FACT.content}
-        assert found(search("tea", types={"working"})) == {}
+        assert found(search("tea", filters={"types": {"semantic"}})) == {"fact": FACT.content}
+        assert found(search("tea", filters={"types": {"working"}})) == {}
         assert len(search("drinks tea", limit=1)) == 1
         assert len(search("drinks tea", limit=2)) == 2
 
@@ -151,7 +150,7 @@ def test_what_changed_in_the_spool_is_found_once_and_as_it_is_now(site: Site) ->
             "tea": NEW.content,
             "fact": "Water, not tea, is a fact.",
         }
-        assert found(search("tea is a drink", types={"semantic"})) == {}
+        assert found(search("tea is a drink", filters={"types": {"semantic"}})) == {}
     site.settle()
     assert found(site.recall("Who drinks coffee?")).keys() == {"tea", "fact"}
 
@@ -295,7 +294,9 @@ def test_a_client_is_never_given_an_older_version_than_it_has_written_or_read() 
     bench.world.ingest()
     writer.remember("second", id="m")
     there = bench.world.hot
-    writer._front._hot = reader._front._hot = writer._hot = reader._hot = Away(there, "read", "pending", "probe")
+    writer._front._hot = reader._front._hot = writer._hot = reader._hot = Away(
+        there, "read", "read_scoped", "pending", "probe"
+    )
     with pytest.raises(Unavailable):
         writer.get("m")
     assert ids(writer.recall("first")) == []

@@ -56,7 +56,7 @@ def assert_settled(world: World, items: Sequence[MemoryItem]) -> None:
     assert [world.archived(item) for item in items] == list(items)
     assert not any(world.waits(item) for item in items)
     for item in items:
-        near = world.vectors.query(item.persona, world.embedder.encode([embedding_text(item)])[0], 1)
+        near = world.vectors.query(item.persona, world.embedder.encode(["".join(embedding_text(item))])[0], 1)
         assert near[0].id == item.id
         assert near[0].similarity == pytest.approx(1.0)
     stats = world.archive.stats("athena")

@@ -187,6 +187,19 @@ def test_the_processes_get_the_settings_in_force(
     assert found["NO_PROXY"] == "example.org,127.0.0.1,localhost"
 
 
+@pytest.mark.parametrize("name", ["ARCHIVE_URL", "archive_url", "SQLITE_PATH"])
+def test_what_was_overridden_does_not_come_back_from_the_environment(
+    settings: Settings, home: Home, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "sqlite:////elsewhere.db")
+    monkeypatch.setenv("BATCH_SIZE", "7")
+    nobodys = {"home": settings.home, "archive_url": None, "sqlite_path": None}
+    in_force = load_settings(overrides=nobodys)
+    found = environment(in_force, home, plan(in_force, home, Options(), None).record)
+    assert name not in found
+    assert found["BATCH_SIZE"] == "7"
+
+
 def test_the_redis_of_a_dead_stack_is_not_one_the_user_configured(settings: Settings, home: Home) -> None:
     home.run.mkdir(parents=True)
     planned = plan(settings, home, Options(), None)

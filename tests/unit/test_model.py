@@ -15,15 +15,8 @@ from hypothesis import strategies as st
 
 from tests.support import memory
 from trinitas_tasks.errors import InvalidMemory, InvalidQuery
-from trinitas_tasks.model import (
-    MAX_DEPTH,
-    MemoryItem,
-    MemoryType,
-    Query,
-    check_id,
-    check_persona,
-    new_id,
-)
+from trinitas_tasks.model import MAX_DEPTH, MemoryItem, MemoryType, check_id, check_persona, new_id
+from trinitas_tasks.query import Query
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -254,14 +247,14 @@ def test_ids_of_one_moment_differ() -> None:
     ("field", "value"),
     [
         ("text", None), ("text", "a\0b"), ("text", "\ud800"), ("persona", "../x"), ("limit", 0), ("limit", 1001),
-        ("limit", "7"), ("limit", True), ("types", ["dream"]), ("colour", "red"),
+        ("limit", "7"), ("limit", True), ("filters", {"types": ["dream"]}), ("colour", "red"),
     ],
 )  # fmt: skip
 def test_a_bad_question_is_refused_by_name(field: str, value: Any) -> None:
-    with pytest.raises(InvalidQuery, match=f"^{field}"):
+    with pytest.raises(InvalidQuery, match="^types" if field == "filters" else f"^{field}"):
         Query.build(**{"text": "where?", "persona": "athena", field: value})
 
 
 def test_a_question_survives_json() -> None:
-    query = Query.build(text="東京🦊", persona="athena", limit=3, types=frozenset(["semantic", "working"]))
+    query = Query.build(text="東京🦊", persona="athena", limit=3, filters={"types": {"semantic", "working"}})
     assert Query.build(**json.loads(json.dumps(query.model_dump(mode="json")))) == query

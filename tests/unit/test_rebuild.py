@@ -114,7 +114,7 @@ def test_a_torn_space_answers_nobody_while_it_is_rebuilt(workers: Workers) -> No
 
     workers.use("vectors", Disturbed(tier, "promote", after=False, event=search))
     workers.reconcile()
-    assert answered == [("archive",)]
+    assert answered == [("archive", "fulltext")]
     workers.assert_whole(ITEMS)
 
 

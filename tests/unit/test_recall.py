@@ -51,7 +51,7 @@ def test_a_memory_is_found_by_its_words_and_by_its_vector(world: World) -> None:
     answer = world.recall("Which port has the staging database?")
     assert answer.found[0].id == "port"
     assert {"dense_rank", "fulltext_rank", "similarity"} <= answer.found[0].why.keys()
-    assert set(answer.answered) == {"chroma", "archive"}
+    assert set(answer.answered) == {"chroma", "fulltext", "archive"}
     assert answer.degraded == ()
     assert [each.score for each in answer.found] == sorted((each.score for each in answer.found), reverse=True)
 
@@ -66,12 +66,19 @@ def test_everybody_reads_their_own_writes_before_they_are_archived() -> None:
     world.remember(*EVERYTHING)
     answer = world.recall("Where did the staging database go?")
     assert answer.found[0].id == "port"
-    assert answer.found[0].why == {"pending_rank": 1}
+    assert "similarity" not in answer.found[0].why
     assert world.found("展望台") == ["tokyo"]
 
 
 @pytest.mark.parametrize(
-    ("part", "method"), [("hot", "probe"), ("vectors", "query"), ("archive", "search_text"), ("hot", "pending")]
+    ("part", "method"),
+    [
+        ("hot", "probe"),
+        ("vectors", "query"),
+        ("lexical", "search"),
+        ("archive", "position"),
+        ("hot", "pending"),
+    ],
 )
 @pytest.mark.parametrize("after", [False, True])
 def test_a_memory_archived_while_it_is_looked_for_is_found(part: str, method: str, after: bool) -> None:
@@ -106,10 +113,10 @@ def test_what_left_the_hot_tier_is_found_and_brought_back(world: World) -> None:
     assert world.recall("staging database").found[0].tier == "redis"
 
 
-def test_blank_text_finds_nothing_and_is_no_failure(world: World) -> None:
-    for text in ("", " \n", "🦊"):
-        assert world.recall(text).degraded == ()
-    assert world.found("") == []
+@pytest.mark.parametrize("text", ["", " \n", "\u200b", "🦊", "!?"])
+def test_text_without_words_is_no_failure(world: World, text: str) -> None:
+    assert world.recall(text).degraded == ()
+    assert world.found(text) == [] or text.strip()
 
 
 def test_text_is_never_syntax(world: World) -> None:
@@ -135,9 +142,9 @@ def test_only_the_types_asked_for_are_found(settled: bool) -> None:
     world.remember(*(memory(f"database {number}", id=f"m{number}") for number in range(90)), PORT, DEPLOY)
     if settled:
         world.settle()
-    assert world.found("database", types={"semantic"}) == ["port"]
-    assert set(world.found("database", types={"semantic", "procedural"})) == {"port", "deploy"}
-    assert world.found("database", types={"working"}) == []
+    assert world.found("database", filters={"types": {"semantic"}}) == ["port"]
+    assert set(world.found("database", filters={"types": {"semantic", "procedural"}})) == {"port", "deploy"}
+    assert world.found("database", filters={"types": {"working"}}) == []
     assert len(world.found("database")) == 10
 
 
@@ -188,8 +195,17 @@ def test_without_the_vector_tier_full_text_answers(world: World) -> None:
     world.vectors = Away(world.vectors, "query")
     answer = world.recall("staging database")
     assert answer.found[0].id == "port"
-    assert answer.answered == ("archive",)
+    assert set(answer.answered) == {"archive", "fulltext"}
     assert [each.split(":")[0] for each in answer.degraded] == ["chroma"]
+
+
+def test_without_the_vector_tier_what_the_filters_admit_is_not_hidden_by_the_rest(world: World) -> None:
+    world.remember(memory("It lives elsewhere now.", id="rare", metadata={"team": ["blue"]}))
+    world.remember(*(memory(f"The staging database moved, part {n}.", id=f"m{n}") for n in range(450)))
+    world.settle()
+    world.vectors = Away(world.vectors, "query")
+    answer = world.recall("staging database moved", filters={"metadata": {"team": ["blue"]}})
+    assert [each.id for each in answer.found] == ["rare"]
 
 
 def test_without_a_model_full_text_answers(world: World) -> None:
@@ -199,28 +215,38 @@ def test_without_a_model_full_text_answers(world: World) -> None:
     assert "no words" in answer.degraded[0]
 
 
-def test_without_full_text_vectors_answer(world: World) -> None:
+def test_without_full_text_the_archives_own_answers(world: World) -> None:
+    world.lexical = Away(world.lexical, "search")
+    answer = world.recall("staging database")
+    assert answer.found[0].id == "port"
+    assert "fulltext_rank" in answer.found[0].why
+    assert set(answer.answered) == {"chroma", "archive"}
+    assert [each.split(":")[0] for each in answer.degraded] == ["fulltext"]
+
+
+def test_without_any_full_text_vectors_answer(world: World) -> None:
+    world.lexical = Away(world.lexical, "search")
     world.archive = Away(world.archive, "search_text")
     answer = world.recall("staging database")
     assert answer.found[0].id == "port"
-    assert answer.answered == ("chroma", "archive")
-    assert [each.split(":")[0] for each in answer.degraded] == ["archive"]
+    assert "fulltext_rank" not in answer.found[0].why
+    assert [each.split(":")[0] for each in answer.degraded] == ["archive", "fulltext"]
 
 
 def test_without_the_archive_what_is_hot_is_still_found(world: World) -> None:
     world.advance(2000)
     world.remember(memory("The staging database moved again.", id="again"))
     world.settle()
-    world.archive = Away(world.archive, "search_text", "load")
+    world.archive = Away(world.archive, "position", "search_text", "load")
     answer = world.recall("staging database")
     assert [each.id for each in answer.found] == ["again"]
-    assert {each.split(":")[0] for each in answer.degraded} == {"archive"}
+    assert {each.split(":")[0] for each in answer.degraded} == {"archive", "fulltext"}
 
 
 def test_with_nobody_to_search_it_is_a_failure_and_not_empty(world: World) -> None:
     world.vectors = Away(world.vectors, "query")
-    world.archive = Away(world.archive, "search_text", "nearest")
-    with pytest.raises(Unavailable, match=r"chroma: .*; archive: "):
+    world.archive = Away(world.archive, "position", "search_text", "nearest")
+    with pytest.raises(Unavailable, match=r"archive: .*chroma: .*fulltext: "):
         world.recall("staging database")
 
 
@@ -240,10 +266,42 @@ def test_a_lost_index_is_answered_for_by_an_exact_scan(world: World) -> None:
         world.hot.changed(["athena"])
         answer = world.recall("staging database")
         assert [(each.id, each.score, each.why) for each in answer.found] == expected
-        assert world.recall("staging database", types={"procedural"}).found[0].id == "deploy"
-    assert (answer.answered, [each.split(":")[0] for each in answer.degraded]) == (("archive",), ["chroma"])
+        assert world.recall("staging database", filters={"types": {"procedural"}}).found[0].id == "deploy"
+    assert (set(answer.answered), [each.split(":")[0] for each in answer.degraded]) == (
+        {"archive", "fulltext"},
+        ["chroma"],
+    )
     assert not world.cached("staging database")
-    assert world.recall("staging database", persona="hera") == Answer((), ("chroma", "archive"), ())
+    assert world.recall("staging database", persona="hera") == Answer((), ("archive", "chroma", "fulltext"), ())
+
+
+# One list alone.
+
+
+def test_one_list_alone_is_that_list_in_its_order(world: World) -> None:
+    text = "staging database"
+    ranks = {each.id: each.why for each in world.recall(text).found}
+    for ranking, name in (("dense", "dense_rank"), ("fulltext", "fulltext_rank")):
+        alone = world.recall(text, ranking=ranking)
+        listed = {each: int(why[name]) for each, why in ranks.items() if name in why}
+        assert [each.id for each in alone.found] == sorted(listed, key=listed.__getitem__)
+        assert {name} <= alone.found[0].why.keys() <= {name, "similarity", "coverage", "trust"}
+    assert len(world.found(text, ranking="dense")) > len(world.found(text, ranking="fulltext")) > 0
+
+
+def test_answers_of_one_list_are_not_those_of_both(world: World) -> None:
+    both = world.recall("staging database")
+    assert world.recall("staging database", ranking="fulltext") != both
+    assert world.recall("staging database") == both
+
+
+def test_vectors_on_their_way_into_the_index_are_not_lost(world: World) -> None:
+    world.vectors = Away(world.vectors, "upsert")
+    world.remember(*(memory(f"The database has table {number}.", id=f"new{number}") for number in range(20)))
+    world.ingest()
+    answer = world.recall("Which tables has the database?", limit=20)
+    assert answer.degraded == ()
+    assert {each.id for each in answer.found} >= {f"new{number}" for number in range(5)}
 
 
 # Cached answers.

@@ -15,7 +15,7 @@ from trinitas_tasks.services.reconcile import Cursor, Difference
 from trinitas_tasks.settings import Settings
 from trinitas_tasks.tasks.jobs import Jobs
 
-TIERS = ("hot", "archive", "vectors", "embedder", "spool")
+TIERS = ("hot", "archive", "vectors", "embedder", "lexical", "spool")
 
 
 class Undisturbed(World):
@@ -46,6 +46,7 @@ class Workers:
         """Another tier takes the place of this one."""
         setattr(self.world, name, tier)
         self.runtime.__dict__[name] = tier
+        self.runtime.__dict__.pop("fulltext", None)  # it is over some of them
         return tier
 
     def steps(self) -> list[dict[str, Any]]:

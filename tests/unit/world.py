@@ -9,12 +9,16 @@ from typing import Any
 from tests.support import key_of
 from trinitas_tasks.embedding.stub import HashEmbedder
 from trinitas_tasks.errors import Unavailable
-from trinitas_tasks.model import Key, MemoryItem, MemoryType, Query, Record, utc_now
-from trinitas_tasks.services import forget, ingest, recall
+from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record, utc_now
+from trinitas_tasks.query import Query
+from trinitas_tasks.services import forget, granting, ingest, recall
 from trinitas_tasks.services.answer import Answer, digest
+from trinitas_tasks.services.fulltext import FullText
+from trinitas_tasks.services.retrievers import Tiers
 from trinitas_tasks.tiers.archive.memory import MemoryArchive
 from trinitas_tasks.tiers.hot.interface import Gone, Write
 from trinitas_tasks.tiers.hot.memory import MemoryHotTier
+from trinitas_tasks.tiers.lexical.memory import MemoryLexical
 from trinitas_tasks.tiers.spool.memory import MemorySpool
 from trinitas_tasks.tiers.vectors.memory import MemoryVectors
 
@@ -32,6 +36,7 @@ class World:
         self.archive: Any = MemoryArchive()
         self.vectors: Any = MemoryVectors()
         self.embedder: Any = HashEmbedder()
+        self.lexical: Any = MemoryLexical()
         self.spool: Any = MemorySpool(clock=self.now)
 
     def now(self) -> datetime:
@@ -70,10 +75,13 @@ class World:
             lease_seconds=LEASE_SECONDS,
         )
 
+    def archive_grants(self) -> int:
+        return granting.archive_grants(hot=self.hot, archive=self.archive, limit=100, lease_seconds=LEASE_SECONDS)
+
     def settle(self) -> None:
         """What the workers do in time: leases run out, everything due is done."""
         self.advance(LEASE_SECONDS + 1)
-        while self.bury():
+        while self.bury() or self.archive_grants():
             pass
         while self.ingest().claimed:
             pass
@@ -81,14 +89,13 @@ class World:
             pass
 
     def recall(self, text: str, *, persona: str = "athena", **fields: Any) -> Answer:
-        return recall.recall(
-            Query.build(text=text, persona=persona, **fields),
-            hot=self.hot,
-            archive=self.archive,
-            vectors=self.vectors,
-            embedder=self.embedder,
-            cache_seconds=CACHE_SECONDS,
-        )
+        query = Query.build(text=text, persona=persona, **fields)
+        return recall.recall(query, tiers=self.tiers, cache_seconds=CACHE_SECONDS, now=self.now())
+
+    @property
+    def tiers(self) -> Tiers:
+        """What a search asks."""
+        return Tiers(self.hot, self.archive, self.vectors, FullText(self.archive, self.lexical), self.embedder)
 
     def cached(self, text: str, *, persona: str = "athena") -> bool:
         query = Query.build(text=text, persona=persona)

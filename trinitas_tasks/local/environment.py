@@ -22,12 +22,15 @@ FOREIGN = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_U
 
 def environment(settings: Settings, home: Home, record: Record) -> dict[str, str]:
     """For the supervisor and all below it, whatever folder they run in."""
-    inherited = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    # the caller's settings are in `given`, as far as they are in force: what was overridden must not come back
+    left_out = {*FOREIGN, *map(environment_name, Settings.model_fields)}
+    inherited = {name: value for name, value in os.environ.items() if name.upper() not in left_out}
     given = {environment_name(name): _text(getattr(settings, name)) for name in settings.model_fields_set}
     loopback = ",".join(filter(None, (inherited.get("NO_PROXY") or inherited.get("no_proxy"), "127.0.0.1,localhost")))
     return {
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
+        "TORCHINDUCTOR_CACHE_DIR": str(home.run / "torch"),  # else torch makes a folder in /tmp, and leaves it there
         **inherited,
         **{name: value for name, value in given.items() if value is not None},
         "TRINITAS_HOME": str(home.path),

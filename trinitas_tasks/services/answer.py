@@ -6,18 +6,33 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from trinitas_tasks.model import Query
+from trinitas_tasks.model import Key
+from trinitas_tasks.query import Query
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One answer by name: the memory itself is in the hot tier. ``tier`` is where it was before."""
+    """One answer by name: the memory itself is in the hot tier. ``tier`` is where it was before.
+
+    ``owner`` is who asked or, of a memory that was shared with them, somebody else. ``similar`` names its
+    near-duplicates, ``before`` and ``after`` its neighbours.
+    """
 
     id: str
     score: float
-    why: Mapping[str, float | int | str]
+    why: Mapping[str, Any]
     tier: str
+    owner: str
+    similar: tuple[Key, ...] = ()
+    before: tuple[Key, ...] = ()
+    after: tuple[Key, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """The memory's key."""
+        return Key(self.owner, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +42,33 @@ class Answer:
     found: tuple[Found, ...]
     answered: tuple[str, ...]
     degraded: tuple[str, ...]
+    more: bool = False
 
     def to_json(self) -> bytes:
         """As the hot tier caches it and a task returns it."""
-        rows = [[each.id, each.score, dict(each.why), each.tier] for each in self.found]
-        return json.dumps({"found": rows, "answered": self.answered, "degraded": self.degraded}).encode()
+        rows = [
+            [each.id, each.score, dict(each.why), each.tier, each.owner, each.similar, each.before, each.after]
+            for each in self.found
+        ]
+        fields = {"found": rows, "answered": self.answered, "degraded": self.degraded, "more": self.more}
+        return json.dumps(fields).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Answer:
         """Read it back."""
         fields = json.loads(data)
-        found = tuple(Found(*row) for row in fields["found"])
-        return cls(found, tuple(fields["answered"]), tuple(fields["degraded"]))
+        found = tuple(
+            Found(*row, *(tuple(Key(*key) for key in keys) for keys in named))
+            for *row, similar, before, after in fields["found"]
+            for named in [(similar, before, after)]
+        )
+        return cls(found, tuple(fields["answered"]), tuple(fields["degraded"]), fields["more"])
 
 
 def digest(query: Query) -> str:
     """The name under which an answer to this query is cached (the persona and its generation are named beside it)."""
-    parts = [query.text, str(query.limit), *sorted(query.types)]
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+    asked = query.model_dump(mode="json", exclude_defaults=True)
+    for name in ("types", "any_tags", "all_tags"):
+        if name in asked.get("filters", {}):
+            asked["filters"][name].sort()
+    return hashlib.blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Final
+from itertools import groupby
+from typing import Final, TypeAlias
 
 from trinitas_tasks.errors import TrinitasError, Unavailable
-from trinitas_tasks.model import Hit, Key, MemoryItem, Query, Recall, Record
-from trinitas_tasks.policy import fusion
-from trinitas_tasks.policy.text import sharing_words, terms
-from trinitas_tasks.services.answer import Answer, Found
+from trinitas_tasks.model import Key, MemoryItem, Record
+from trinitas_tasks.services import granted
 from trinitas_tasks.services.replay import replay
 from trinitas_tasks.tiers.archive.interface import Reader
-from trinitas_tasks.tiers.hot.interface import Gone, HotTier, Write, Written
+from trinitas_tasks.tiers.hot.interface import Barred, Gone, HotTier, Write, Written
 from trinitas_tasks.tiers.spool.interface import Entry, Spool
 
 logger = logging.getLogger(__name__)
@@ -24,10 +22,9 @@ PENDING: Final = 1000
 """How many of the persona's newest unarchived memories are matched by their words."""
 KNOWN: Final = 10_000
 """Of how many memories a client remembers which version it has seen, the latest ones: 2 MB."""
-DEPTH: Final = 4
-"""How many times ``limit`` is asked of full text: some of it was forgotten or changed meanwhile."""
 
 Fetch = Callable[[str, Sequence[str]], Sequence[str]]
+Scoped: TypeAlias = Record | Gone | Barred | None
 
 
 class Front:
@@ -73,7 +70,7 @@ class Front:
     def write(self, writes: Sequence[Write]) -> Written:
         """Keep memories in the hot tier or, while it is away, in the spool. Raises: Unavailable, Overloaded."""
         try:
-            self._pass_spool()
+            self.pass_spool()
             return self.write_through(writes)
         except Unavailable as away:
             # what failed may have been kept all the same, or will be: under an older version
@@ -100,7 +97,7 @@ class Front:
         The spool is told in any case: while the hot tier is away, it alone knows what the archive must not answer.
         """
         try:
-            self._pass_spool()
+            self.pass_spool()
             forgotten = self._hot.forget(keys, above=self.seen)
         except Unavailable as away:
             self._saw(self._hot.fence)
@@ -114,7 +111,7 @@ class Front:
         self._spool.mark(keys, forgotten.version)
         return forgotten.nudge
 
-    def _pass_spool(self) -> None:
+    def pass_spool(self) -> None:
         """Raises: Unavailable while anything waits there."""
         if not self._nothing_waits():
             raise Unavailable("earlier writes wait in the spool")
@@ -150,91 +147,59 @@ class Front:
 
         Counts as an access. Raises: Unavailable.
         """
-        spooled = self._waiting(persona, ids)  # first: what is replayed meanwhile is in the hot tier then
-        records = self._hot.read(persona, ids, touch=True)
-        missing = [each for each, record in zip(ids, records, strict=True) if record is None]
-        found = dict(zip(ids, records, strict=True)) | (self._archived(persona, missing) if missing else {})
-        kept = [_newest(found[each], entry) for each, entry in zip(ids, spooled, strict=True)]
-        for each, record in zip(ids, kept, strict=True):
+        return self.read_scoped(persona, [Key(persona, each) for each in ids])
+
+    def read_scoped(self, reader: str, keys: Sequence[Key]) -> list[Record | None]:
+        """The same of several owners: what the reader may not see, by what the hot tier says now, is not there.
+
+        Nor is another's memory of which a change waits in the spool: a forget may be among them, which ends grants.
+        """
+        spooled = self._waiting_of(keys)  # first: what is replayed meanwhile is in the hot tier then
+        records = self._hot.read_scoped(reader, keys, touch=True)
+        missing = [key for key, record in zip(keys, records, strict=True) if record is None]
+        found = dict(zip(keys, records, strict=True)) | (self._archived(reader, missing) if missing else {})
+        kept = [_scoped(found[key], entry, own=key.persona == reader) for key, entry in zip(keys, spooled, strict=True)]
+        for key, record in zip(keys, kept, strict=True):
             if record is not None:
                 self._saw(record.version)
-                self._know(Key(persona, each), record.version)
+                self._know(key, record.version)
         return kept
 
-    def _archived(self, persona: str, ids: Sequence[str]) -> dict[str, Record | Gone | None]:
+    def _archived(self, reader: str, keys: Sequence[Key]) -> dict[Key, Scoped]:
         """By the workers where the archive cannot be read from here; those that exist."""
-        found: dict[str, Record | Gone | None]
+        found: dict[Key, Record | None]
         try:
-            found = self._loaded(persona, ids)
+            found = self._loaded(keys)
         except TrinitasError as error:
             logger.debug("the workers are asked: %s", error)
-            found = dict.fromkeys(self._fetch(persona, ids))
-        copies = dict(zip(found, self._hot.read(persona, list(found), touch=True), strict=True)) if found else {}
-        if lost := [each for each in found if copies[each] is None and found[each] is None]:
+            found = dict.fromkeys(key for owner, ids in _by_owner(keys) for key in self._fetched(owner, ids))
+        copies = dict(zip(found, self._hot.read_scoped(reader, list(found), touch=True), strict=True)) if found else {}
+        if lost := [key.id for key in found if copies[key] is None and found[key] is None]:
             raise Unavailable(f"{', '.join(lost)}: archived, but Redis did not keep a copy: is it out of memory?")
-        return {each: copies[each] or found[each] for each in found}
+        return {key: copies[key] or found[key] for key in found}
 
-    def _loaded(self, persona: str, ids: Sequence[str]) -> dict[str, Record | Gone | None]:
+    def _loaded(self, keys: Sequence[Key]) -> dict[Key, Record | None]:
         if self._archive is None:
             raise Unavailable("the archive is not on this machine")
-        records = [record for record in self._archive.load(persona, ids) if record is not None]
-        self._hot.refill([(record, self._cache_seconds) for record in records])
-        return {record.item.id: record for record in records}
+        found: dict[Key, Record | None] = dict(granted.load(keys, self._archive))
+        self._hot.refill([(record, self._cache_seconds) for record in found.values() if record is not None])
+        return found
 
-    def recall(self, query: Query, search: Callable[[], tuple[Answer, bool]]) -> Recall:
-        """The memories that the workers' answer names, and what waits in the spool and shares words with the query.
+    def _fetched(self, owner: str, ids: Sequence[str]) -> list[Key]:
+        return [Key(owner, each) for each in self._fetch(owner, ids)]
 
-        ``search`` gives the answer, and whether it was a cached one. Raises: Unavailable, and what ``search`` raises.
-        """
-        waiting = self._spooled_items(query)  # first, as in read
-        answer, cached = search()
-        found = {each.id: each for each in answer.found}
-        if waiting:
-            lists = {"answer": list(found), "spool": sharing_words(terms(query.text), waiting)}
-            found = {
-                each: replace(found.get(each) or Found(each, 0, _ranks(each, lists), "spool"), score=round(score, 6))
-                for each, score in fusion.fuse(lists, {})
-            }
-        hits = [
-            Hit(item=record.item, score=each.score, why=dict(each.why), tier=each.tier)
-            for each, record in zip(found.values(), self.read(query.persona, list(found)), strict=True)
-            if record is not None and _is_wanted(query, record.item)
-        ]
-        return Recall(tuple(hits[: query.limit]), answer.answered, answer.degraded, cached)
-
-    def by_words(self, query: Query, away: Unavailable) -> Recall:
-        """What holds words of the query, without the workers: full text, and what is not archived yet.
-
-        Raises: ``away`` where the archive cannot be read from here.
-        """
-        if self._archive is None:
-            raise away
-        wanted = terms(query.text)
-        spooled = self._spooled_items(query)  # first, as in read
-        hot: HotTier | None = self._hot
-        pending: Sequence[Record] = ()
-        degraded = f"search: {away}"
-        try:
-            pending = self._hot.pending(query.persona, PENDING)
-        except Unavailable as error:
-            hot, degraded = None, f"redis: {error}"
-        matches = self._archive.search_text(query.persona, wanted, query.limit * DEPTH, types=query.types)
-        lists = {
-            "fulltext": [match.id for match in matches],
-            "pending": sharing_words(wanted, (record.item for record in pending if _is_wanted(query, record.item))),
-            "spool": sharing_words(wanted, spooled),
+    def read_whole(self, keys: Sequence[Key]) -> list[Record | None]:
+        """The same for somebody who may read all of these owners' memories."""
+        found = {
+            key: record
+            for owner, ids in _by_owner(keys)
+            for key, record in zip((Key(owner, each) for each in ids), self.read(owner, ids), strict=True)
         }
-        ranked = fusion.fuse(lists, {})
-        standing = self._standing(query.persona, [each for each, _ in ranked], hot)
-        hits = tuple(
-            Hit(item=item, score=round(score, 6), why=_ranks(each, lists), tier="archive")
-            for each, score in ranked
-            if (item := standing.get(each)) is not None and _is_wanted(query, item)
-        )
-        return Recall(hits[: query.limit], ("archive", "redis") if hot else ("archive",), (degraded,))
+        return [found[key] for key in keys]
 
-    def _standing(self, persona: str, ids: Sequence[str], hot: HotTier | None) -> dict[str, MemoryItem]:
-        """The newest states of those that are not forgotten."""
+    def standing(self, persona: str, ids: Sequence[str], hot: HotTier | None) -> dict[str, MemoryItem]:
+        """The persona's memories as the archive, the spool and, unless it is away, the hot tier have them: the newest
+        states of those that are not forgotten."""
         assert self._archive is not None
         spooled = self._waiting(persona, ids) if hot else self._spool.latest(persona, ids)
         states: Sequence[Record | Gone | None] = hot.read(persona, ids, touch=True) if hot else [None] * len(ids)
@@ -262,9 +227,22 @@ class Front:
     def _waiting(self, persona: str, ids: Sequence[str]) -> list[Entry | None]:
         return [None] * len(ids) if self._nothing_waits() else self._spool.latest(persona, ids)
 
-    def _spooled_items(self, query: Query) -> list[MemoryItem]:
-        entries = [] if self._nothing_waits() else self._spool.pending(query.persona, PENDING)
-        return [entry.item for entry in entries if entry.item is not None and _is_wanted(query, entry.item)]
+    def _waiting_of(self, keys: Sequence[Key]) -> list[Entry | None]:
+        if self._nothing_waits():
+            return [None] * len(keys)
+        found = {
+            Key(owner, each): entry
+            for owner, ids in _by_owner(keys)
+            for each, entry in zip(ids, self._spool.latest(owner, ids), strict=True)
+        }
+        return [found[key] for key in keys]
+
+    def spooled(self, personas: Sequence[str]) -> list[MemoryItem]:
+        """What waits in the spool, the newest of each persona."""
+        if self._nothing_waits():
+            return []
+        entries = (entry for persona in personas for entry in self._spool.pending(persona, PENDING))
+        return [entry.item for entry in entries if entry.item is not None]
 
     def _replay_soon(self) -> None:
         """Replay from a thread of its own, as soon as the hot tier takes it; unless one is at it.
@@ -313,9 +291,12 @@ def _newest(found: Record | Gone | None, spooled: Entry | None) -> Record | None
     return found if isinstance(found, Record) else None
 
 
-def _is_wanted(query: Query, item: MemoryItem) -> bool:
-    return not query.types or item.type in query.types
+def _scoped(found: Scoped, spooled: Entry | None, *, own: bool) -> Record | None:
+    """As _newest; of what the reader may not see, or perhaps may not, nothing."""
+    if isinstance(found, Barred) or (not own and spooled is not None and spooled.waits):
+        return None
+    return _newest(found, spooled)
 
 
-def _ranks(each: str, lists: dict[str, list[str]]) -> dict[str, int]:
-    return {f"{name}_rank": ids.index(each) + 1 for name, ids in lists.items() if each in ids}
+def _by_owner(keys: Sequence[Key]) -> list[tuple[str, list[str]]]:
+    return [(owner, [key.id for key in group]) for owner, group in groupby(sorted(keys), key=lambda key: key.persona)]

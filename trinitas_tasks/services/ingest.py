@@ -9,10 +9,10 @@ from datetime import datetime
 from itertools import groupby
 
 from trinitas_tasks.embedding.interface import Embedder
-from trinitas_tasks.errors import InvalidMemory, ModelError, TrinitasError, Unavailable
+from trinitas_tasks.errors import InvalidMemory, TrinitasError, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record
-from trinitas_tasks.policy.text import embedding_text, index_terms
 from trinitas_tasks.policy.ttl import hot_seconds
+from trinitas_tasks.services.embedding import embedded
 from trinitas_tasks.tiers.archive.interface import Archive, DeadLetter, Row
 from trinitas_tasks.tiers.hot.interface import Claimed, Finished, HotTier
 from trinitas_tasks.tiers.vectors.interface import VectorTier
@@ -116,7 +116,7 @@ def index_missing(*, hot: HotTier, archive: Archive, vectors: VectorTier, model:
         ids = [each.key.id for each in mine]
         versions = [each.version for each in mine]
         try:
-            vectors.upsert(persona, ids, [each.vector for each in mine], versions)
+            vectors.upsert(persona, ids, [each.vectors for each in mine], versions)
         except Unavailable as error:  # of one persona perhaps, whose vectors are torn: that must not hold up the others
             logger.info("%d memories of %s are not indexed yet: %s", len(mine), persona, error)
             continue
@@ -127,11 +127,11 @@ def index_missing(*, hot: HotTier, archive: Archive, vectors: VectorTier, model:
 
 
 def embed(keys: Sequence[Key], *, archive: Archive, embedder: Embedder) -> int:
-    """Give archived memories that have none a vector of this model, if it makes one; how many. Raises: Unavailable."""
+    """Give archived memories that have none vectors of this model, if it makes them; how many. Raises: Unavailable."""
     records: list[Record] = []
     for persona, group in groupby(sorted(keys), key=lambda key: key.persona):
         records += [record for record in archive.load(persona, [key.id for key in group]) if record is not None]
-    rows = _embedded(records, embedder, lambda record, error: logger.warning("%s: %s", record.item.id, error))
+    rows = embedded(records, embedder, lambda record, error: logger.warning("%s: %s", record.item.id, error))
     if rows:
         archive.store(rows)
     return len(rows)
@@ -148,30 +148,10 @@ def _prepared(claimed: Sequence[Claimed], embedder: Embedder, now: datetime) -> 
             records.append(Record(item, each.version))
         except InvalidMemory as error:
             batch.letters.append(_letter(each, error, now))
-    batch.rows = _embedded(
+    batch.rows = embedded(
         records, embedder, lambda record, error: batch.letters.append(_letter(_claimed(record), error, now))
     )
     return batch
-
-
-def _embedded(
-    records: Sequence[Record], embedder: Embedder, refused: Callable[[Record, ModelError], None]
-) -> list[Row]:
-    """One encode for all of them; if the model refuses, halve until the record that it refuses stands alone."""
-    if not records:
-        return []
-    try:
-        made = embedder.encode([embedding_text(record.item) for record in records])
-    except ModelError as error:
-        if len(records) == 1:
-            refused(records[0], error)
-            return []
-        middle = len(records) // 2
-        return _embedded(records[:middle], embedder, refused) + _embedded(records[middle:], embedder, refused)
-    return [
-        Row(record, vector, embedder.name, index_terms(record.item))
-        for record, vector in zip(records, made, strict=True)
-    ]
 
 
 def _stored(batch: _Batch, archive: Archive, now: datetime) -> list[tuple[Row, int]]:
@@ -211,7 +191,7 @@ def _index(rows: Sequence[Row], vectors: VectorTier, archive: Archive) -> tuple[
         mine = list(group)
         ids, versions = [row.record.item.id for row in mine], [row.record.version for row in mine]
         try:
-            vectors.upsert(persona, ids, [row.vector for row in mine], versions)
+            vectors.upsert(persona, ids, [row.vectors for row in mine], versions)
         except Unavailable as error:  # archived all the same: index_missing comes back to it
             logger.warning("%d memories of %s are not indexed yet: %s", len(mine), persona, error)
             degraded[f"chroma: {error}"] = None

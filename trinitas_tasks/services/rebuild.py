@@ -36,11 +36,11 @@ def rebuild(
     for persona, group in groupby(mine, key=lambda row: row.key.persona):
         some = list(group)
         found = archive.vectors(persona, [row.key.id for row in some], model)
-        kept = [(row, vector) for row, vector in zip(some, found, strict=True) if vector is not None]
+        kept = [(row, its) for row, its in zip(some, found, strict=True) if its is not None]
         spare.upsert(
             persona,
             [row.key.id for row, _ in kept],
-            [vector for _, vector in kept],
+            [its for _, its in kept],
             [row.version for row, _ in kept],
         )
     if rows:

@@ -2,195 +2,175 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
 
-from trinitas_tasks.embedding.interface import Embedder
-from trinitas_tasks.errors import TrinitasError, Unavailable
-from trinitas_tasks.model import Query, Record
-from trinitas_tasks.policy import fusion
-from trinitas_tasks.policy.text import sharing_words, terms
+from trinitas_tasks.errors import Unavailable
+from trinitas_tasks.model import Key, MemoryItem
+from trinitas_tasks.policy.diversity import Signature, alike, signature
+from trinitas_tasks.policy.fusion import Evidence, boosted, boosts, relevance
+from trinitas_tasks.policy.text import matched, query_terms
+from trinitas_tasks.query import Query
 from trinitas_tasks.services.answer import Answer, Found, digest
-from trinitas_tasks.tiers.archive.interface import Archive, Match, Similar
-from trinitas_tasks.tiers.hot.interface import Gone, HotTier
-from trinitas_tasks.tiers.vectors.interface import Near, VectorTier
+from trinitas_tasks.services.hydration import Hydrator, Read
+from trinitas_tasks.services.retrievers import Lists, Retrievers, Tiers
+from trinitas_tasks.services.scope import Scope
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-logger = logging.getLogger(__name__)
-T = TypeVar("T")
-
-CANDIDATES = 100
-"""How many of each list are fused, at least."""
-PENDING = 1000
-"""How many of the persona's newest unarchived memories are matched by their words."""
-BESIDE = ThreadPoolExecutor(4, thread_name_prefix="recall")
-"""Searches by words while the query is embedded."""
-LOST = "it has lost vectors of this persona, which are being put back"
-VECTOR_SECONDS = 3600
-"""How long the vector of a query is kept."""
+DEPTHS: Final = (100, 400, 1600, 6400)
+"""How far down the lists are looked at: to the next depth only where too few of the ones before may be shown."""
+COMPARED: Final = 50
+"""How many hits another one is compared with, to see whether it says the same."""
+ADMITTED: Final = 1.0
+"""The score of what is found by filters alone."""
+SEARCHING: Final = frozenset({"chroma", "fulltext", "archive"})
 
 
-@dataclass(slots=True)
-class _Lists:
-    """The ranked lists of one search and what came of asking for them."""
-
-    ranked: dict[str, list[str]] = field(default_factory=dict)
-    similarities: dict[str, float] = field(default_factory=dict)
-    answered: list[str] = field(default_factory=list)
-    degraded: list[str] = field(default_factory=list)
-
-    def ask(self, tier: str, question: Callable[[], T], otherwise: T) -> T:
-        """The tier's answer, or ``otherwise`` with the reason noted: one missing tier is no failure."""
-        try:
-            answer = question()
-        except TrinitasError as error:
-            logger.warning("recall without %s: %s", tier, error)
-            _note(self.degraded, f"{tier}: {error}")
-            return otherwise
-        _note(self.answered, tier)
-        return answer
-
-
-def _note(noted: list[str], what: str) -> None:
-    if what not in noted:
-        noted.append(what)
-
-
-def recall(
-    query: Query,
-    *,
-    hot: HotTier,
-    archive: Archive,
-    vectors: VectorTier,
-    embedder: Embedder,
-    cache_seconds: int,
-) -> Answer:
-    """Search the persona's memories, make sure the hits are in the hot tier, and cache the answer.
+def recall(query: Query, *, tiers: Tiers, cache_seconds: int, now: datetime) -> Answer:
+    """Search the memories in scope, make sure the hits are in the hot tier, and cache the answer.
 
     Raises: Unavailable when neither the vector tier nor full text could answer.
     """
     # read first: an answer computed from an older state must not be kept under a newer generation
-    generation = hot.probe(query.persona, digest(query)).generation
-    lists = _lists(query, hot=hot, archive=archive, vectors=vectors, embedder=embedder)
-    if not {"chroma", "archive"} & set(lists.answered):
-        raise Unavailable("no tier could search: " + "; ".join(lists.degraded))
-    fused = fusion.fuse(lists.ranked, fusion.weights(query.text))
-    tiers = _present(query, [each for each, _ in fused], lists, hot, archive, cache_seconds)
-    ranks = {name: {each: rank for rank, each in enumerate(ids, 1)} for name, ids in lists.ranked.items()}
-    found = tuple(
-        Found(each, round(score, 6), _why(each, ranks, lists.similarities), tiers[each])
-        for each, score in fused
-        if each in tiers
-    )
-    answer = Answer(found, tuple(lists.answered), tuple(lists.degraded))
-    if not answer.degraded:
-        hot.cache_answer(query.persona, generation, digest(query), answer.to_json(), cache_seconds)
+    generation = tiers.hot.probe(query.persona, digest(query)).generation
+    scope = Scope.of(query, tiers.hot)
+    hydrator = Hydrator(scope, tiers.hot, tiers.archive, cache_seconds)
+    asked = Retrievers(query, scope, tiers, hydrator)
+    hits = list(islice(_Search(query, asked, hydrator, query.now or now).hits(), query.skip + query.limit + 1))
+    if hydrator.trouble is not None:
+        asked.missing("archive", hydrator.trouble)
+    if asked.degraded and not SEARCHING & set(asked.answered):
+        raise Unavailable("no tier could search: " + "; ".join(sorted(asked.degraded)))
+    shown = hits[query.skip : query.skip + query.limit]
+    beside = _beside(shown, query.context, asked, hydrator)
+    found = tuple(hit.found(*near) for hit, near in zip(shown, beside, strict=True))
+    # sorted: which retriever was first is chance
+    answered, degraded = tuple(sorted(asked.answered)), tuple(sorted(asked.degraded))
+    answer = Answer(found, answered, degraded, more=len(hits) > query.skip + query.limit)
+    if not answer.degraded and scope.reader is not None:
+        tiers.hot.cache_answer(query.persona, generation, digest(query), answer.to_json(), cache_seconds)
     return answer
 
 
-def _lists(query: Query, *, hot: HotTier, archive: Archive, vectors: VectorTier, embedder: Embedder) -> _Lists:
-    lists = _Lists()
-    # read before the tiers below are asked: what is archived meanwhile must be in one of the lists
-    pending = hot.pending(query.persona, PENDING)
-    wanted = terms(query.text)
-    # a type is looked at only after the ranking: look further down for it
-    depth = max(CANDIDATES, 2 * query.limit) * (4 if query.types else 1)
-    by_words = BESIDE.submit(lambda: archive.search_text(query.persona, wanted, depth, types=query.types))
-    if query.text.strip():
-        near = _nearest(query, depth, lists, hot=hot, archive=archive, vectors=vectors, embedder=embedder)
-        lists.similarities = {each.id: round(each.similarity, 4) for each in near}
-        lists.ranked["dense"] = [each.id for each in near]
-    matches: list[Match] = lists.ask("archive", by_words.result, [])
-    lists.ranked["fulltext"] = [match.id for match in matches]
-    lists.ranked["pending"] = sharing_words(wanted, (record.item for record in pending))
-    return lists
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A candidate: the logit of its relevance with all boosts, and what it is made of."""
+
+    key: Key
+    logit: float
+    why: dict[str, Any]
 
 
-def _nearest(
-    query: Query,
-    depth: int,
-    lists: _Lists,
-    *,
-    hot: HotTier,
-    archive: Archive,
-    vectors: VectorTier,
-    embedder: Embedder,
-) -> Sequence[Near | Similar]:
-    """By meaning: from the vector tier, else by an exact scan of the archive's vectors."""
-    nothing: Sequence[Near | Similar] = []
-    try:
-        vector = _vector(query.text, hot, embedder)
-    except TrinitasError as error:
-        _note(lists.degraded, f"model: {error}")
-        return nothing
-    near: Sequence[Near | Similar] = lists.ask("chroma", lambda: vectors.query(query.persona, vector, depth), nothing)
-    if len(near) >= depth:
-        return near
-    # so few: the persona has no more, and this is quick; or the index was lost, which Chroma does not notice
-    scanned = lists.ask("archive", lambda: archive.nearest(query.persona, vector, embedder.name, depth), nothing)
-    if len(near) < len(scanned) / 2 and "chroma" in lists.answered:
-        lists.answered.remove("chroma")
-        _note(lists.degraded, f"chroma: {LOST}")
-    return scanned if len(scanned) > len(near) else near
+@dataclass(slots=True)
+class _Hit:
+    """A memory that counts as an answer, and those after it that say the same."""
+
+    key: Key
+    tier: str
+    score: float
+    why: dict[str, Any]
+    signature: Signature
+    similar: list[Key] = field(default_factory=list)
+
+    def found(self, before: Sequence[Key], after: Sequence[Key]) -> Found:
+        """As the client is told."""
+        similar = tuple(self.similar)
+        return Found(
+            self.key.id, self.score, self.why, self.tier, self.key.persona, similar, tuple(before), tuple(after)
+        )
 
 
-def _vector(text: str, hot: HotTier, embedder: Embedder) -> NDArray[np.float32]:
-    name = hashlib.blake2b(f"{embedder.name}\0{text}".encode(), digest_size=16).hexdigest()
-    if (cached := hot.cached_vector(name)) is not None:
-        import numpy as np  # noqa: PLC0415 - beat and lifecycle workers run without it
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One search: candidates from the retrievers, depth by depth, and the hits among them."""
 
-        return np.frombuffer(cached, np.float32)
-    vector: NDArray[np.float32] = embedder.encode([text])[0]
-    hot.cache_vector(name, vector.tobytes(), VECTOR_SECONDS)
-    return vector
+    query: Query
+    asked: Retrievers
+    hydrator: Hydrator
+    now: datetime
 
-
-def _present(
-    query: Query,
-    ids: Sequence[str],
-    lists: _Lists,
-    hot: HotTier,
-    archive: Archive,
-    cache_seconds: int,
-) -> dict[str, str]:
-    """The first ``limit`` ids that exist, are the persona's and of the types asked for, with the tier that had each;
-    all of them are in the hot tier afterwards."""
-    tiers: dict[str, str] = {}
-    for start in range(0, len(ids), query.limit):
-        if len(tiers) >= query.limit:
-            break
-        some = ids[start : start + query.limit]
-        standing = hot.read(query.persona, some, touch=False)
-        missing = [each for each, record in zip(some, standing, strict=True) if record is None]
-        loaded = _loaded(query.persona, missing, lists, archive) if missing else {}
-        refills = []
-        for each, record in zip(some, standing, strict=True):
-            known = record if record is not None else loaded.get(each)
-            if known is None or isinstance(known, Gone) or len(tiers) >= query.limit:
+    def hits(self) -> Iterator[_Hit]:
+        """Best first, near-duplicates collapsed, without end but that of the lists."""
+        shown: list[_Hit] = []
+        for scored, read in self._admitted():
+            score = relevance(scored.logit) if self.query.text.strip() else ADMITTED
+            hit = _Hit(scored.key, read.tier, score, scored.why, signature(read.item))
+            if self.query.collapse and (same := _same(hit, shown)) is not None:
+                same.similar.append(hit.key)
                 continue
-            if query.types and known.item.type not in query.types:
+            shown.append(hit)
+            yield hit
+
+    def _admitted(self) -> Iterator[tuple[_Scored, Read]]:
+        if not self.query.text.strip():
+            yield from self._read_on([_Scored(key, 0.0, {}) for key in self.asked.listed()])
+            return
+        seen: set[Key] = set()
+        for depth in DEPTHS:
+            if depth < self.query.limit:
                 continue
-            tiers[each] = "redis" if record is not None else "archive"
-            if record is None:
-                refills.append((known, cache_seconds))
-        hot.refill(refills)
-    return tiers
+            lists = self.asked.lists(depth)
+            new = {key: evidence for key, evidence in lists.evidence().items() if key not in seen}
+            seen |= new.keys()
+            yield from self._read_on(self._ranked(new, lists))
+            if not lists.more:
+                return
+
+    def _read_on(self, ranked: Sequence[_Scored]) -> Iterator[tuple[_Scored, Read]]:
+        """Those that exist, are in scope and have what is asked for; a few are read at a time."""
+        step = self.query.limit + 1
+        for start in range(0, len(ranked), step):
+            some = ranked[start : start + step]
+            read = self.hydrator.read(each.key for each in some)
+            for each in some:
+                if each.key in read and self.asked.admits(read[each.key].item):
+                    yield self._explained(each, read[each.key].item), read[each.key]
+
+    def _ranked(self, evidence: Mapping[Key, Evidence], lists: Lists) -> list[_Scored]:
+        """Best first. Where something counts that only the memories tell, all are read before."""
+        relevant = {key: each for key, each in evidence.items() if relevance(each.logit) >= self.query.min_similarity}
+        whole = self.hydrator.read(relevant) if boosted(self.query) else {}
+        items = {key: read.item for key, read in whole.items()}
+        ranks = _ranks(lists)
+        scored = [self._scored(key, each, items.get(key), ranks) for key, each in relevant.items()]
+        return sorted(scored, key=lambda each: (-each.logit, -relevant[each.key].cosine))
+
+    def _scored(
+        self, key: Key, evidence: Evidence, item: MemoryItem | None, ranks: Mapping[str, Mapping[Key, int]]
+    ) -> _Scored:
+        why: dict[str, Any] = {name: ranked[key] for name, ranked in ranks.items() if key in ranked}
+        told = {"fulltext_rank": ("coverage", evidence.coverage), "dense_rank": ("similarity", evidence.cosine)}
+        why |= {name: round(value, 4) for ranked, (name, value) in told.items() if ranked in why}
+        added = {} if item is None else boosts(item, self.query, self.now)
+        why |= {"trust": round(evidence.trust, 4), **{name: round(each, 4) for name, each in added.items()}}
+        return _Scored(key, evidence.logit + sum(added.values()), why)
+
+    def _explained(self, scored: _Scored, item: MemoryItem) -> _Scored:
+        if not self.query.explain:
+            return scored
+        return _Scored(scored.key, scored.logit, scored.why | {"words": matched(query_terms(self.query.text), item)})
 
 
-def _loaded(persona: str, ids: list[str], lists: _Lists, archive: Archive) -> dict[str, Record | None]:
-    nothing: list[Record | None] = [None] * len(ids)
-    return dict(zip(ids, lists.ask("archive", lambda: archive.load(persona, ids), nothing), strict=True))
+def _beside(
+    hits: Sequence[_Hit], context: int, asked: Retrievers, hydrator: Hydrator
+) -> list[tuple[list[Key], list[Key]]]:
+    """The neighbours of each in its session, as far as they are in scope."""
+    if not context:
+        return [([], [])] * len(hits)
+    near = asked.around([hit.key for hit in hits], context)
+    known = hydrator.read(key for before, after in near for key in (*before, *after))
+    return [tuple([key for key in keys if key in known] for keys in pair) for pair in near]  # type: ignore[misc]
 
 
-def _why(each: str, ranks: Mapping[str, Mapping[str, int]], similarities: Mapping[str, float]) -> dict[str, Any]:
-    why: dict[str, Any] = {f"{name}_rank": ranked[each] for name, ranked in ranks.items() if each in ranked}
-    if each in similarities:
-        why["similarity"] = similarities[each]
-    return why
+def _ranks(lists: Lists) -> dict[str, dict[Key, int]]:
+    return {
+        name: {key: rank for rank, key in enumerate(keys, 1)}
+        for name, keys in (("dense_rank", lists.cosines), ("fulltext_rank", lists.coverages))
+    }
+
+
+def _same(hit: _Hit, shown: Sequence[_Hit]) -> _Hit | None:
+    """The hit that says the same already."""
+    return next((other for other in shown[-COMPARED:] if alike(hit.signature, other.signature)), None)

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.model import Key
+from trinitas_tasks.services import granting
 from trinitas_tasks.tiers.archive.interface import Archive, Listed
 from trinitas_tasks.tiers.hot.interface import Finished, HotTier, Standing
 from trinitas_tasks.tiers.vectors.interface import Torn, VectorTier
@@ -32,7 +33,7 @@ OLDER: Final = "an older copy in Redis"
 FORGOTTEN: Final = "forgotten in Redis, but still in the archive"
 UNKNOWN: Final = "a copy in Redis of what the archive does not have"
 UNEMBEDDED: Final = "no vector of this model in the archive"
-UNINDEXED: Final = "missing in Chroma, or there in another version"
+UNINDEXED: Final = "missing in Chroma, or there in another version or number of parts"
 ORPHAN: Final = "in Chroma, but not in the archive"
 TORN: Final = "Chroma cannot read its files of this persona"
 
@@ -63,7 +64,10 @@ class Slice:
     skipped: tuple[str, ...] = ()
 
     def mended(self) -> Cursor:
-        """Where to go on, or begin again, when the differences are mended: what stood behind orphans has moved up."""
+        """Where to go on, or begin again, when the differences are mended: what stood behind orphans has moved up.
+
+        Behind those in parts it has moved further: what is missed there, the next comparison finds.
+        """
         if self.cursor is None:
             return Cursor()
         orphans = sum(each.kind == ORPHAN and each.key.persona == self.cursor.persona for each in self.differences)
@@ -105,6 +109,10 @@ def mend(differences: Iterable[Difference], *, hot: HotTier, archive: Archive, v
             archive.mark_unindexed(versions, model)
         elif kind == ORPHAN:
             _delete_orphans(some, archive, vectors)
+        elif kind == granting.LOST:
+            granting.restore([each.key for each in some], hot=hot, archive=archive)
+        elif kind == granting.UNARCHIVED:
+            hot.requeue_grants([each.key for each in some])
         else:
             continue
         mended += len(some)
@@ -137,6 +145,8 @@ def _from_archive(cursor: Cursor, archive: Archive, hot: HotTier, vectors: Vecto
     for row, standing in zip(rows, standings, strict=True):
         if standing is not None and standing.copy and not standing.gone and standing.version < row.version:
             found.append(Difference(OLDER, row.key, standing.version))
+    grants = granting.compare([row.key for row in rows], hot=hot, archive=archive)
+    found += [Difference(*each) for each in grants]
     skipped: dict[str, None] = {}
     for persona, group in groupby(sorted(rows, key=lambda row: row.key), key=lambda row: row.key.persona):
         try:
@@ -161,14 +171,16 @@ def _unindexed(
     """Raises: Torn where the vectors of some that are there are not the archive's."""
     if not rows:
         return []
-    known = dict(zip(rows, vectors.versions(persona, [row.key.id for row in rows]), strict=True))
-    there = [row.key.id for row, version in known.items() if version == row.version]
+    ids = [row.key.id for row in rows]
+    known = zip(rows, vectors.versions(persona, ids), vectors.parts(persona, ids), strict=True)
+    wrong = [row for row, version, parts in known if (version, parts) != (row.version, row.parts)]
+    there = [row.key.id for row in set(rows) - set(wrong)]
     sample = random.sample(there, min(SAMPLE, len(there)))
     expected = zip(sample, archive.vectors(persona, sample, model), strict=True)
-    kept = {each: vector for each, vector in expected if vector is not None}
+    kept = {each: its for each, its in expected if its is not None}
     if kept:
         vectors.verify(persona, list(kept), list(kept.values()))
-    return [Difference(UNINDEXED, row.key, row.version) for row, version in known.items() if version != row.version]
+    return [Difference(UNINDEXED, row.key, row.version) for row in wrong]
 
 
 def _from_hot(cursor: Cursor, archive: Archive, hot: HotTier, vectors: VectorTier, limit: int) -> Slice:
@@ -229,7 +241,9 @@ def _from_vectors(cursor: Cursor, archive: Archive, vectors: VectorTier, limit: 
         return Slice(following, 0, tuple(_torn(persona, error, skipped)), tuple(skipped))
     known = archive.versions(persona, ids)
     orphans = [
-        Difference(ORPHAN, Key(persona, each), 0) for each, found in zip(ids, known, strict=True) if found is None
+        Difference(ORPHAN, Key(persona, each), 0)
+        for each, found in dict(zip(ids, known, strict=True)).items()
+        if found is None
     ]
     if ids:
         following = Cursor("vectors", place + len(ids), persona)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DISTRIBUTION: Final = "trinitas-tasks"
 OF_CLIENTS: Final = ("celery", "kombu", "redis")
-OF_WORKERS: Final = (*OF_CLIENTS, "chromadb", "sqlalchemy", "torch")
+OF_WORKERS: Final = (*OF_CLIENTS, "chromadb", "sqlalchemy", "tantivy", "torch")
 """Libraries of which another version has broken something before."""
 PROBE_SECONDS: Final = 2.0
 LETTERS: Final = 100
@@ -34,7 +34,8 @@ LATELY_SECONDS: Final = 3600
 def gather(run: Runtime) -> WorkerFacts:
     """The facts; what cannot be told is left out. Never raises for what does not work: it says so."""
     return WorkerFacts(
-        **_archive(run), **_model(run), **_chroma(run.settings.chromadb_host, run.settings.chromadb_port),
+        **_archive(run), **_full_text(run), **_model(run),
+        **_chroma(run.settings.chromadb_host, run.settings.chromadb_port),
         packages=packages(OF_WORKERS),
     )  # fmt: skip
 
@@ -49,6 +50,14 @@ def _archive(run: Runtime) -> dict[str, Any]:
         }
     except TrinitasError as error:
         return {"archive_error": str(error)}
+
+
+def _full_text(run: Runtime) -> dict[str, Any]:
+    try:
+        lag = run.fulltext.lag()
+    except TrinitasError as error:
+        return {"fulltext_error": str(error)}
+    return {"fulltext_behind": lag.behind, "fulltext_memories": lag.documents}
 
 
 def _compared(run: Runtime, now: datetime) -> dict[str, Any]:

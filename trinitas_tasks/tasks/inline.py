@@ -30,6 +30,8 @@ class InlineDispatcher:
 
     def ask(self, job: str, arguments: Sequence[Any], *, deadline_ms: int) -> Any:  # noqa: ARG002 - nothing to wait for
         """See Dispatcher."""
+        if job == "search":
+            self.tell("tend")  # no thread does
         return getattr(self._jobs, job)(*arguments)
 
     def workers(self) -> dict[str, list[str]]:

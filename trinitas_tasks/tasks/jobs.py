@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from trinitas_tasks.errors import TrinitasError
-from trinitas_tasks.model import Query, utc_now
-from trinitas_tasks.services import archived, forget, ingest, recall, replay
+from trinitas_tasks.errors import InvalidQuery, TrinitasError
+from trinitas_tasks.model import utc_now
+from trinitas_tasks.query import Query
+from trinitas_tasks.services import archived, forget, granting, ingest, recall, replay
+from trinitas_tasks.services.answer import Answer
 from trinitas_tasks.services.ingest import IngestReport
 from trinitas_tasks.tasks.facts import gather
 from trinitas_tasks.tasks.mending import Mending
@@ -73,6 +75,7 @@ class Jobs(Mending):
         report = IngestReport()
         while not run.stopping.is_set():
             self.forget()
+            self.archive_grants()
             batch = ingest.ingest(
                 hot=run.hot,
                 archive=run.archive,
@@ -112,6 +115,19 @@ class Jobs(Mending):
             buried += count
         return buried
 
+    def archive_grants(self) -> int:
+        """Tell the archive who was granted what, and who no longer; of how many memories."""
+        run, settings = self.runtime, self.runtime.settings
+        told = 0
+        while not run.stopping.is_set():
+            count = granting.archive_grants(
+                hot=run.hot, archive=run.archive, limit=settings.batch_size, lease_seconds=settings.lease_seconds
+            )
+            if not count:
+                break
+            told += count
+        return told
+
     def sweep_outbox(self) -> bool:
         """Nudge ingest if anything is due: a lost message only delays."""
         due = self.runtime.hot.due()
@@ -135,18 +151,23 @@ class Jobs(Mending):
 
     def search(self, query: Mapping[str, Any]) -> str:
         """Find memories by meaning and words; ids and scores only."""
-        run, settings = self.runtime, self.runtime.settings
-        answer = recall.recall(
-            Query.build(**query),
-            hot=run.hot,
-            archive=run.archive,
-            vectors=run.vectors,
-            embedder=run.embedder,
-            cache_seconds=settings.redis_ttl_cache,
-        )
+        run = self.runtime
+        asked = Query.build(**query)
+        if asked.everybody:
+            if not run.settings.all_personas:
+                raise InvalidQuery("persona: these workers search for single personas only (TRINITAS_ALL_PERSONAS)")
+            asked = asked.model_copy(update={"everybody": False, "among": tuple(run.archive.personas())})
+            if not asked.among:
+                return Answer((), (), ()).to_json().decode()
+        cache_seconds = run.settings.redis_ttl_cache
+        answer = recall.recall(asked, tiers=run.tiers, cache_seconds=cache_seconds, now=utc_now())
         if any(each.startswith("chroma:") for each in answer.degraded):
             self._mend_soon()
         return answer.to_json().decode()
+
+    def tend(self) -> int:
+        """Bring this process's full-text index up to the archive."""
+        return self.runtime.fulltext.tend()
 
     def _mend_soon(self) -> None:
         """Vectors may be lost or torn: not every search need say so."""

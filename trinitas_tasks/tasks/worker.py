@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
 
 TICK_SECONDS: Final = 5.0
+TEND_SECONDS: Final = 1.0
+"""How often a search worker's full-text index takes over what was archived; searches see it before."""
 
 settings = load_settings()
 runtime = Runtime(settings)
@@ -49,9 +51,11 @@ def prepare(instance: Any, **_: object) -> None:
 
 @worker_ready.connect(weak=False)  # type: ignore[untyped-decorator] # celery has no types
 def watch(sender: Any, **_: object) -> None:
-    """From now on an ingest worker also looks for due work by itself."""
+    """From now on an ingest worker also looks for due work by itself, and a search worker tends its index."""
     if INGEST in sender.app.amqp.queues.consume_from:
         threading.Thread(target=_watch, name="tick", daemon=True).start()
+    if SEARCH in sender.app.amqp.queues.consume_from:
+        threading.Thread(target=_tend, name="full text", daemon=True).start()
 
 
 def _watch() -> None:
@@ -67,6 +71,18 @@ def _watch() -> None:
             logger.warning("nothing could be looked for: %s", error)
         except Exception:
             logger.exception("looking for due work failed")
+
+
+def _tend() -> None:
+    jobs = Jobs(runtime, nudge=lambda _: None)
+    while not runtime.stopping.is_set():
+        try:
+            jobs.tend()
+        except TrinitasError as error:
+            logger.warning("the full-text index stays behind: %s", error)
+        except Exception:
+            logger.exception("tending the full-text index failed")
+        runtime.stopping.wait(TEND_SECONDS)
 
 
 @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator] # celery has no types

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from trinitas_tasks.interfaces.cli import doctor, importing, letters, memory, mending, output, stack
+from trinitas_tasks.interfaces.cli import (
+    doctor,
+    evaluating,
+    importing,
+    letters,
+    memory,
+    mending,
+    output,
+    recall,
+    sharing,
+    stack,
+)
 
 app = typer.Typer(
     name="trinitas",
@@ -17,11 +28,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 memory.register(app)
+recall.register(app)
+sharing.register(app)
 importing.register(app)
 stack.register(app)
 doctor.register(app)
 mending.register(app)
 letters.register(app)
+evaluating.register(app)
 
 
 @app.callback()

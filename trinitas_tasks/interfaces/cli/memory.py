@@ -1,4 +1,4 @@
-"""`trinitas remember`, `recall`, `get`, `forget`, `stats`, `health` and `config`."""
+"""`trinitas remember`, `get`, `forget`, `stats`, `health` and `config`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHOWN_CHARACTERS = 200
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (remember, recall, get, forget, stats, health, config):
+    for command in (remember, get, forget, stats, health, config):
         app.command()(command)
 
 
@@ -69,33 +69,6 @@ def remember(
         output.show_json({"id": given})
     else:
         output.say(given)
-
-
-def recall(
-    text: Annotated[str, typer.Argument(help="What you want to know, in words.")],
-    persona: Persona,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000)] = 5,
-    kind: Annotated[list[str] | None, typer.Option("--type", "-t", help="Only these types.")] = None,
-    home: Home = None,
-    as_json: output.Json = False,
-) -> None:
-    """Find memories by meaning and by words, best first.
-
-    trinitas recall "where is the test database?" -p athena
-    """
-    with connected(home) as (client, _):
-        found = client.recall(text, persona=persona, limit=limit, types=kind or ())
-    for reason in found.degraded:
-        output.note(f"degraded: {reason}")
-    if as_json:
-        hits = [each.model_dump(mode="json") for each in found]
-        output.show_json({"hits": hits, "answered": found.answered, "degraded": found.degraded, "cached": found.cached})
-    elif not found:
-        output.note("nothing found")
-    else:
-        for number, hit in enumerate(found, 1):
-            output.say(f"{number}. {_shortened(hit.item.content)}")
-            output.say(f"   {hit.score:.4f}  {_parts(hit.why)}  {hit.item.type}  {hit.item.id}")
 
 
 def get(
@@ -175,14 +148,11 @@ def _pairs(given: list[str] | tuple[str, ...]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def _shortened(content: Any) -> str:
+def shortened(content: Any) -> str:
+    """The content as one line."""
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     line = " ".join(text.split())
     return line if len(line) <= SHOWN_CHARACTERS else line[: SHOWN_CHARACTERS - 1] + "…"
-
-
-def _parts(why: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in why.items())
 
 
 def _plain(value: Any) -> str:

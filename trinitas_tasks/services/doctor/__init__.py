@@ -55,6 +55,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "writers": workers.writers,
     "dead letters": _told(workers.dead_letters),
     "reconcile": _told(workers.reconcile),
+    "full text": _told(workers.full_text),
     "chroma": _told(workers.chroma),
     "chroma's address": _told(workers.chroma_address),
     "model": _told(workers.model),

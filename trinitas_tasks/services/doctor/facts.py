@@ -31,7 +31,8 @@ class WorkerFacts(BaseModel):
 
     ``archive`` is what Archive.facts() tells; ``memories`` counts by persona; ``dead_letters`` may stop counting at
     some hundred. ``differences`` are those that reconcile met lately, by kind, ``compared_seconds`` after it ran last.
-    ``model_checked``: the weights have the checksum that they should have.
+    ``fulltext_behind``: how many changes the worker's index is behind the archive. ``model_checked``: the weights have
+    the checksum that they should have.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -42,6 +43,9 @@ class WorkerFacts(BaseModel):
     dead_letters: int | None = None
     compared_seconds: float | None = None
     differences: Mapping[str, int] = {}
+    fulltext_memories: int | None = None
+    fulltext_behind: int = 0
+    fulltext_error: str | None = None
     model: str | None = None
     model_error: str | None = None
     model_checked: bool = False

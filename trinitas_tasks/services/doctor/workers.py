@@ -11,6 +11,8 @@ FIXED_SQLITE: Final = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 """Where the WAL-reset bug is mended: from these on in their own line, and in every line after the last."""
 COMPARED_SECONDS: Final = 900.0
 """Three times as long as reconcile, which beat sends, may take to come back."""
+BEHIND: Final = 1000
+"""With so many changes to catch up with searches do without the index."""
 UNSERVED: Final = {
     "search": "recalls are answered by words alone, or not at all",
     "ingest": "nothing is archived: Redis holds the only copies",
@@ -99,6 +101,16 @@ def reconcile(told: WorkerFacts) -> Verdict | None:
         found = ", ".join(f"{count} × {kind}" for kind, count in told.differences.items())
         return Verdict(Level.WARNING, f"met and mended lately: {found}", "`trinitas verify` tells whether any is left")
     return fine("found no difference")
+
+
+def full_text(told: WorkerFacts) -> Verdict | None:
+    """Whether the search worker's index follows the archive."""
+    advice = "until then words are looked up in the archive, which is slower"
+    if told.fulltext_error:
+        return Verdict(Level.PROBLEM, told.fulltext_error, advice)
+    if told.fulltext_behind > BEHIND:
+        return Verdict(Level.WARNING, f"{told.fulltext_behind:,} changes behind: it is being built", advice)
+    return None if told.fulltext_memories is None else fine(f"{told.fulltext_memories:,} memories")
 
 
 def chroma(told: WorkerFacts) -> Verdict | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,7 @@ def to_blob(vector: NDArray[np.float32]) -> bytes:
     return np.ascontiguousarray(vector, dtype="<f4").tobytes()
 
 
-def from_blob(data: bytes) -> NDArray[np.float32]:
-    """The vector, float32, (dim,)."""
-    return np.frombuffer(data, dtype="<f4").astype(np.float32)
+def from_blobs(data: Sequence[bytes]) -> NDArray[np.float32]:
+    """The vectors, float32, (len(data), dim); those of another length than the first are left out."""
+    alike = [each for each in data if len(each) == len(data[0])]
+    return np.frombuffer(b"".join(alike), dtype="<f4").reshape(len(alike), -1).astype(np.float32)

@@ -5,11 +5,12 @@ The statements are text, for SQLAlchemy and for the driver alone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Final
 
-from trinitas_tasks.model import MemoryType
+from trinitas_tasks.query import Filters
+from trinitas_tasks.tiers.archive import filtering
+from trinitas_tasks.tiers.archive.filtering import Search, Value
 
 MAX_TERMS: Final = 256
 """Of a longer question only so many different terms are looked up, the first ones: each costs a walk
@@ -20,33 +21,33 @@ INSERT: Final = "INSERT INTO memories_fts (rowid, persona, terms) VALUES (:of_se
 
 # bm25() is the lower the better; 0.0 and 1.0 weigh persona and terms.
 _SEARCH: Final = """
-    SELECT memories.id, found.score
+    SELECT memories.id, found.score{labels}
     FROM (
         SELECT memories_fts.rowid AS seq, -bm25(memories_fts, 0.0, 1.0) AS score
         FROM memories_fts {join}
         WHERE memories_fts MATCH :expression
-        ORDER BY score DESC, seq LIMIT :limit
+        ORDER BY score DESC, seq {limit}
     ) AS found JOIN memories ON memories.seq = found.seq
     WHERE memories.persona = :persona
     ORDER BY found.score DESC, found.seq
 """
-_OF_TYPES: Final = """
-    JOIN memories AS kept ON kept.seq = memories_fts.rowid AND kept.type IN (SELECT value FROM json_each(:types))
-"""
+# CROSS: the few that hold the words are looked up among the memories, never the other way round
+_KEPT: Final = "CROSS JOIN memories AS kept ON kept.seq = memories_fts.rowid AND {conditions}"
 
 
-def search(
-    persona: str, terms: Iterable[str], limit: int, types: frozenset[MemoryType]
-) -> tuple[str, dict[str, str | int]] | None:
+def search(persona: str, terms: Iterable[str], limit: int, filters: Filters) -> Search | None:
     """The statement, which answers with ids and scores, best first, then oldest, and its parameters; None where
     there is nothing to look up."""
     looked_up = expression(persona, terms)
     if not looked_up:
         return None
-    asked: dict[str, str | int] = {"expression": looked_up, "persona": persona, "limit": limit}
-    if not types:
-        return _SEARCH.format(join=""), asked
-    return _SEARCH.format(join=_OF_TYPES), asked | {"types": json.dumps(sorted(types))}
+    narrowed = filtering.narrowed(filters, sees_json=True, of="kept")
+    join = _KEPT.format(conditions=" AND ".join(narrowed.conditions)) if narrowed.conditions else ""
+    statement = _SEARCH.format(
+        labels=filtering.labels(narrowed.left), join=join, limit=filtering.limited(narrowed.left)
+    )
+    values: dict[str, Value] = {"expression": looked_up, "persona": persona, **narrowed.values}
+    return Search(statement, values if narrowed.left else values | {"limit": limit}, narrowed.left)
 
 
 def persona_token(persona: str) -> str:

@@ -5,45 +5,51 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from pydantic import JsonValue
 
-from trinitas_tasks.model import Key, MemoryType, Record
+from trinitas_tasks.model import Key, MemoryType, Position, Record
+from trinitas_tasks.policy.grants import Grant
+from trinitas_tasks.query import Filters
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+UNFILTERED: Final = Filters()
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A memory to archive: its vector (float32, (dim,)) under the name of the model that made it, and the
-    terms (see policy.text.terms) under which full text finds it."""
+    """A memory to archive: the vectors of its parts (float32, (parts, dim), at least one) under the name of the
+    model that made them, and the terms (see policy.text.terms) under which full text finds it."""
 
     record: Record
-    vector: NDArray[np.float32]
+    vectors: NDArray[np.float32]
     model: str
     terms: Sequence[str]
 
 
 class Unindexed(NamedTuple):
-    """An archived memory whose vector the vector tier does not have yet."""
+    """An archived memory whose vectors (float32, (parts, dim)) the vector tier does not have yet."""
 
     key: Key
     version: int
-    vector: NDArray[np.float32]
+    vectors: NDArray[np.float32]
 
 
 class Listed(NamedTuple):
-    """An archived memory: ``seq`` tells the order in which they came, from 1; whether it has a vector of the
-    model (embedded) and whether the vector tier has that (indexed)."""
+    """An archived memory: ``seq`` tells the order in which they came, from 1; whether it has vectors of the
+    model (embedded: one of its first part), whether the vector tier has all of them (indexed), and how many they
+    are."""
 
     seq: int
     key: Key
     version: int
     embedded: bool
     indexed: bool
+    parts: int
 
 
 class Match(NamedTuple):
@@ -58,6 +64,14 @@ class Similar(NamedTuple):
 
     id: str
     similarity: float
+
+
+class Change(NamedTuple):
+    """That a memory was stored or, without a ``record``, erased; ``change`` numbers all of them in their order."""
+
+    change: int
+    key: Key
+    record: Record | None
 
 
 class Touch(NamedTuple):
@@ -106,10 +120,14 @@ class Reader(Protocol):
         """The records in order, None for what is not here."""
 
     def search_text(
-        self, persona: str, terms: Sequence[str], limit: int, *, types: frozenset[MemoryType] = frozenset()
+        self, persona: str, terms: Sequence[str], limit: int, *, filters: Filters = UNFILTERED
     ) -> list[Match]:
-        """The persona's memories that hold any of the terms, best BM25 first; if types are given, of these
-        only."""
+        """The persona's memories that hold any of the terms and that the filters admit, best BM25 first: exactly the
+        best ``limit`` of them."""
+
+    def matching(self, persona: str, filters: Filters, limit: int) -> list[str]:
+        """The ids of the persona's memories that the filters admit, newest first: by their timestamp, then by the
+        order in which they came."""
 
     def close(self) -> None:
         """Give the connections back."""
@@ -123,24 +141,35 @@ class Archive(Reader, Protocol):
 
     def store(self, rows: Sequence[Row]) -> list[int]:
         """Commit records, vectors and terms in one transaction; the versions that stand now: a row's own where
-        it is the one archived (also when it was before), a higher one where something newer or an erasure
-        stands."""
+        it is the one archived (also when it was before: then only vectors that it lacks are added), a higher one
+        where something newer or an erasure stands."""
 
     def erase(self, keys: Sequence[tuple[Key, int]]) -> list[int | None]:
         """Delete versions up to the given ones, with vectors and terms, and remember that they were; the
-        version of a newer memory that still stands, None where none does."""
+        version of a newer memory that still stands, None where none does. Grants from before end."""
 
     def versions(self, persona: str, ids: Sequence[str]) -> list[int | None]:
         """The versions in order, None for what is not here."""
 
     def highest(self) -> int:
-        """The highest version of all memories and erasures, 0 where there are none."""
+        """The highest version of all memories, erasures and grants, 0 where there are none."""
 
     def personas(self) -> list[str]:
         """Everybody who has a memory here, by name."""
 
     def listed(self, after: int, limit: int, model: str) -> list[Listed]:
         """The memories of all personas that follow this ``seq`` (0: from the first), in its order."""
+
+    def position(self) -> Position:
+        """How far it has come; change 0 before the first."""
+
+    def changes(self, after: int, limit: int) -> list[Change]:
+        """The changes that follow this number, in their order. Of one memory only its last is there; numbers become
+        visible in their order, so whoever has read up to one has missed nothing before it."""
+
+    def around(self, keys: Sequence[Key], before: int, after: int) -> list[tuple[list[Record], list[Record]]]:
+        """For each key the memories before and after it in its session, the oldest first (by timestamp, then as they
+        came); none where it has no session or is not here."""
 
     def mark_indexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
         """The vector tier has the vectors of this model for these versions."""
@@ -149,17 +178,26 @@ class Archive(Reader, Protocol):
         """The vector tier lacks the vectors of this model for these versions."""
 
     def unindexed(self, model: str, limit: int) -> list[Unindexed]:
-        """Memories whose vector of this model the vector tier does not have yet, oldest first."""
+        """Memories of whose vectors of this model the vector tier lacks any, oldest first."""
 
     def vectors(self, persona: str, ids: Sequence[str], model: str) -> list[NDArray[np.float32] | None]:
-        """The vectors (float32, (dim,)) in order, None where there is none of this model."""
+        """The vectors (float32, (parts, dim)) of each in order, None where there is none of this model."""
 
-    def nearest(self, persona: str, vector: NDArray[np.float32], model: str, limit: int) -> list[Similar]:
-        """The persona's memories whose vectors of this model and dimension are most similar, best first:
-        exact, by looking at every one."""
+    def nearest(
+        self, persona: str, vector: NDArray[np.float32], model: str, limit: int, *, filters: Filters = UNFILTERED
+    ) -> list[Similar]:
+        """The persona's memories that the filters admit whose vectors of this model and dimension are most similar,
+        best first: exact, by looking at every one. Of a memory in parts the best one counts."""
 
     def touch(self, touches: Sequence[Touch]) -> None:
         """Add accesses; what is not here is ignored."""
+
+    def put_grants(self, grants: Sequence[Grant]) -> None:
+        """Keep grants and the marks of revoked ones; of each the higher version wins, and what was granted before a
+        memory was erased, or all its grants were revoked, counts as revoked."""
+
+    def grants(self, owner: str, ids: Sequence[str]) -> list[list[Grant]]:
+        """All grants and marks of each of these memories, in order."""
 
     def bury_dead(self, letters: Sequence[DeadLetter]) -> None:
         """Keep records that cannot be archived; the same key and version again replaces the letter."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 from urllib.parse import quote
 
 from trinitas_tasks.errors import Unavailable
-from trinitas_tasks.model import MemoryType, Record
-from trinitas_tasks.tiers.archive import fulltext
+from trinitas_tasks.model import Record
+from trinitas_tasks.query import Filters
+from trinitas_tasks.tiers.archive import filtering, fulltext
 from trinitas_tasks.tiers.archive.driver import explain, sqlite_driver
-from trinitas_tasks.tiers.archive.interface import Match
+from trinitas_tasks.tiers.archive.filtering import Search
+from trinitas_tasks.tiers.archive.interface import UNFILTERED, Match
 from trinitas_tasks.tiers.archive.owner import owner_of
 from trinitas_tasks.tiers.archive.revisions import refuse_newer
 from trinitas_tasks.tiers.archive.rows import IN_LIST, chunks, from_columns
@@ -55,14 +58,21 @@ class LocalArchive:
         return [records.get(id_) for id_ in ids]
 
     def search_text(
-        self, persona: str, terms: Sequence[str], limit: int, *, types: frozenset[MemoryType] = frozenset()
+        self, persona: str, terms: Sequence[str], limit: int, *, filters: Filters = UNFILTERED
     ) -> list[Match]:
         """See Reader."""
-        search = fulltext.search(persona, terms, limit, types)
-        if search is None:
-            return []
-        with self._opened("search by words") as connection:
-            return [Match(*found) for found in connection.execute(*search)]
+        search = fulltext.search(persona, terms, limit, filters)
+        return [Match(*row) for row in self._found("search by words", search, limit)] if search else []
+
+    def matching(self, persona: str, filters: Filters, limit: int) -> list[str]:
+        """See Reader."""
+        search = filtering.matching(persona, filters, limit, sees_json=True)
+        return [id_ for (id_,) in self._found("filter memories", search, limit)]
+
+    def _found(self, what: str, search: Search, limit: int) -> list[Sequence[Any]]:
+        with self._opened(what) as connection:
+            rows = connection.execute(search.statement, search.values)
+            return list(islice(filtering.decided(rows, search.left), limit))
 
     def close(self) -> None:
         """See Reader. Nothing is open between two calls."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
+import secrets
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,10 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record
+from trinitas_tasks.model import Key, MemoryItem, MemoryType, Position, Record
+from trinitas_tasks.policy.text import session
+from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.blobs import to_blob
 from trinitas_tasks.tiers.archive.interface import (
+    UNFILTERED,
     ArchiveStats,
+    Change,
     DeadLetter,
     Listed,
     Match,
@@ -28,6 +32,7 @@ from trinitas_tasks.tiers.archive.interface import (
     Touch,
     Unindexed,
 )
+from trinitas_tasks.tiers.archive.memory_grants import MemoryGrants
 from trinitas_tasks.tiers.archive.nearest import nearest
 from trinitas_tasks.tiers.archive.rows import KEPT_RUNS, highest, key_of
 
@@ -39,6 +44,7 @@ B: Final = 0.75
 class _Memory:
     seq: int
     version: int
+    change: int
     type: MemoryType
     body: bytes
     access_count: int
@@ -48,14 +54,16 @@ class _Memory:
     indexed: set[str] = field(default_factory=set)
 
 
-class MemoryArchive:
+class MemoryArchive(MemoryGrants):
     """An archive of dictionaries; safe to share between threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        super().__init__()
         self._seq = itertools.count(1)
         self._memories: dict[Key, _Memory] = {}
-        self._erased: dict[Key, int] = {}
+        self._epoch = 1 + secrets.randbelow(1 << 62)
+        self._changed = 0
+        self._gone: dict[Key, int] = {}
         self._dead: dict[tuple[Key, int], DeadLetter] = {}
         self._runs: defaultdict[str, list[Run]] = defaultdict(list)
 
@@ -80,15 +88,30 @@ class MemoryArchive:
             self._memories[key] = held = _Memory(
                 seq=held.seq if held else next(self._seq),
                 version=version,
+                change=self._change(),
                 type=item.type,
                 body=body,
                 access_count=held.access_count if held else item.access_count,
                 last_access=held.last_access if held else item.last_access,
                 terms=Counter(row.terms),
             )
-        held.vectors.setdefault(row.model, np.array(row.vector, dtype=np.float32))
+        self._add_vectors(held, row)
         self._erased.pop(key, None)
+        self._gone.pop(key, None)
         self._drop_letters(key, version)
+
+    def _change(self) -> int:
+        self._changed += 1
+        return self._changed
+
+    def _add_vectors(self, held: _Memory, row: Row) -> None:
+        """Those of parts that it lacks."""
+        kept = held.vectors.get(row.model)
+        if kept is None:
+            held.vectors[row.model] = np.array(row.vectors, dtype=np.float32)
+        elif len(kept) < len(row.vectors):
+            held.vectors[row.model] = np.concatenate([kept, row.vectors[len(kept) :]])
+            held.indexed.discard(row.model)
 
     def _drop_letters(self, key: Key, version: int) -> None:
         self._dead = {of: letter for of, letter in self._dead.items() if of[0] != key or of[1] > version}
@@ -123,7 +146,14 @@ class MemoryArchive:
         """See Archive."""
         with self._lock:
             following = (
-                Listed(held.seq, key, held.version, model in held.vectors, model in held.indexed)
+                Listed(
+                    held.seq,
+                    key,
+                    held.version,
+                    embedded=model in held.vectors,
+                    indexed=model in held.indexed,
+                    parts=len(held.vectors.get(model, ())),
+                )
                 for key, held in self._by_seq()
                 if held.seq > after
             )
@@ -147,22 +177,58 @@ class MemoryArchive:
     def highest(self) -> int:
         """See Archive."""
         with self._lock:
-            return max([memory.version for memory in self._memories.values()] + [*self._erased.values()], default=0)
+            versions = [memory.version for memory in self._memories.values()] + [*self._erased.values()]
+            granted = [each.version for marks in self._grants.values() for each in marks.values()]
+            return max(versions + granted, default=0)
 
     def personas(self) -> list[str]:
         """See Archive."""
         with self._lock:
             return sorted({key.persona for key in self._memories})
 
+    def position(self) -> Position:
+        """See Archive."""
+        return Position(self._epoch, self._changed)
+
+    def changes(self, after: int, limit: int) -> list[Change]:
+        """See Archive."""
+        with self._lock:
+            stored = [
+                Change(held.change, key, _record(held)) for key, held in self._memories.items() if held.change > after
+            ]
+            erased = [Change(change, key, None) for key, change in self._gone.items() if change > after]
+        return sorted(stored + erased, key=lambda each: each.change)[:limit]
+
+    def around(self, keys: Sequence[Key], before: int, after: int) -> list[tuple[list[Record], list[Record]]]:
+        """See Archive."""
+        with self._lock:
+            return [self._around(key, before, after) for key in keys]
+
+    def _around(self, key: Key, before: int, after: int) -> tuple[list[Record], list[Record]]:
+        held = self._memories.get(key)
+        named = held and session(_record(held).item)
+        if named is None:
+            return [], []
+        mine = [(held.seq, _record(held)) for other, held in self._memories.items() if other.persona == key.persona]
+        turns = sorted(
+            ((record.item.timestamp, seq, record) for seq, record in mine if session(record.item) == named),
+            key=lambda turn: turn[:2],
+        )
+        at = next(place for place, (_, _, record) in enumerate(turns) if record.item.id == key.id)
+        records = [record for _, _, record in turns]
+        return records[max(at - before, 0) : at], records[at + 1 : at + 1 + after]
+
     def erase(self, keys: Sequence[tuple[Key, int]]) -> list[int | None]:
         """See Archive."""
         with self._lock:
             for key, version in highest(keys).items():
                 self._drop_letters(key, version)
+                self._end_grants(key, version)
                 held = self._memories.get(key)
                 if held is None or held.version <= version:
                     self._memories.pop(key, None)
                     self._erased[key] = max(version, self._erased.get(key, version))
+                    self._gone[key] = self._change()
             left = [self._memories.get(key) for key, _ in keys]
             return [held.version if held else None for held in left]
 
@@ -171,20 +237,24 @@ class MemoryArchive:
         with self._lock:
             held = [self._memories.get(Key(persona, id_)) for id_ in ids]
             found = [memory.vectors.get(model) if memory else None for memory in held]
-            return [vector if vector is None else vector.copy() for vector in found]
+            return [vectors if vectors is None else vectors.copy() for vectors in found]
 
-    def nearest(self, persona: str, vector: NDArray[np.float32], model: str, limit: int) -> list[Similar]:
+    def nearest(
+        self, persona: str, vector: NDArray[np.float32], model: str, limit: int, *, filters: Filters = UNFILTERED
+    ) -> list[Similar]:
         """See Archive."""
         with self._lock:
             mine = [
-                (held.seq, key.id, to_blob(held.vectors[model]))
+                (held.seq, key.id, to_blob(part))
                 for key, held in self._memories.items()
-                if key.persona == persona and model in held.vectors and len(held.vectors[model]) == len(vector)
+                if key.persona == persona and _admits(filters, held)
+                for part in held.vectors.get(model, ())
+                if len(part) == len(vector)
             ]
         return nearest(vector, [mine], limit)
 
     def search_text(
-        self, persona: str, terms: Sequence[str], limit: int, *, types: frozenset[MemoryType] = frozenset()
+        self, persona: str, terms: Sequence[str], limit: int, *, filters: Filters = UNFILTERED
     ) -> list[Match]:
         """See Archive; BM25 after Robertson and Zaragoza (2009), over the persona's own memories."""
         with self._lock:
@@ -202,11 +272,16 @@ class MemoryArchive:
             )
 
         found = [
-            (-score(held), held.seq, id_)
-            for id_, held in mine
-            if wanted & held.terms.keys() and (not types or held.type in types)
+            (-score(held), held.seq, id_) for id_, held in mine if wanted & held.terms.keys() and _admits(filters, held)
         ]
         return [Match(id_, -cost) for cost, _, id_ in sorted(found)[:limit]]
+
+    def matching(self, persona: str, filters: Filters, limit: int) -> list[str]:
+        """See Archive."""
+        with self._lock:
+            mine = [held for key, held in self._memories.items() if key.persona == persona and _admits(filters, held)]
+            newest = sorted(mine, key=lambda held: (_record(held).item.timestamp, held.seq), reverse=True)
+            return [_record(held).item.id for held in newest[:limit]]
 
     def touch(self, touches: Sequence[Touch]) -> None:
         """See Archive."""
@@ -264,6 +339,10 @@ class MemoryArchive:
 
     def close(self) -> None:
         """See Archive."""
+
+
+def _admits(filters: Filters, held: _Memory) -> bool:
+    return not filters.narrow or filters.admit(_record(held).item)
 
 
 def _record(held: _Memory) -> Record:

@@ -16,15 +16,27 @@ def nearest(
 ) -> list[Similar]:
     """The memories whose vectors have the highest cosine to this one, best first, of equals the lowest ``seq``.
 
-    A chunk holds ``seq``, id and vector (see `blobs`, all of one dimension). Takes memory for one chunk and
-    ``limit`` answers.
+    A chunk holds ``seq``, id and vector (see `blobs`, all of one dimension). Of several vectors of a memory the best
+    one counts, wherever they stand. Takes memory for one chunk and ``limit`` answers.
     """
-    best: list[tuple[float, int, str]] = []
+    best: dict[int, tuple[float, int, str]] = {}
     for chunk in chunks:
         similarities = _cosines(b"".join(data for _, _, data in chunk), vector)
-        found = [(-float(similarities[at]), *chunk[at][:2]) for at in _highest(similarities, limit)]
-        best = heapq.nsmallest(limit, best + found)
-    return [Similar(id_, -distance) for distance, _, id_ in best]
+        firsts, similarities = _best_of_each([seq for seq, _, _ in chunk], similarities)
+        for at in _highest(similarities, limit):
+            seq, id_, _ = chunk[firsts[at]]
+            found = (-float(similarities[at]), seq, id_)
+            best[seq] = min(found, best.get(seq, found))
+        best = {each[1]: each for each in heapq.nsmallest(limit, best.values())}
+    return [Similar(id_, -distance) for distance, _, id_ in best.values()]
+
+
+def _best_of_each(seqs: Sequence[int], similarities: NDArray[np.float32]) -> tuple[list[int], NDArray[np.float32]]:
+    """Where each ``seq`` stands first, and the highest of its values."""
+    different, firsts, places = np.unique(np.array(seqs, np.int64), return_index=True, return_inverse=True)
+    highest = np.full(len(different), -np.inf, np.float32)
+    np.maximum.at(highest, places, similarities)
+    return firsts.tolist(), highest
 
 
 def _cosines(data: bytes, vector: NDArray[np.float32]) -> NDArray[np.float32]:

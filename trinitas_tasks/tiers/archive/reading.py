@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -11,12 +12,15 @@ from numpy.typing import NDArray
 from sqlalchemy import Column, Connection, and_, func, inspect, select, text
 
 from trinitas_tasks.model import Key, MemoryType
-from trinitas_tasks.tiers.archive import statements
-from trinitas_tasks.tiers.archive.blobs import from_blob
+from trinitas_tasks.policy.micros import from_micros
+from trinitas_tasks.query import Filters
+from trinitas_tasks.tiers.archive import filtering, statements
+from trinitas_tasks.tiers.archive.blobs import from_blobs
+from trinitas_tasks.tiers.archive.filtering import Search
 from trinitas_tasks.tiers.archive.interface import ArchiveStats, DeadLetter, Listed, Run, Similar, Unindexed
 from trinitas_tasks.tiers.archive.nearest import nearest as nearest_of
-from trinitas_tasks.tiers.archive.rows import IN_LIST, chunks, from_micros
-from trinitas_tasks.tiers.archive.schema import dead_letters, memories, runs, tombstones, vectors
+from trinitas_tasks.tiers.archive.rows import IN_LIST, chunks
+from trinitas_tasks.tiers.archive.schema import dead_letters, grants, memories, runs, tombstones, vectors
 
 SCANNED: Final = 1000
 """How many vectors are in memory at a time: 1.5 MB of 384 dimensions."""
@@ -35,7 +39,7 @@ def of(
 
 def highest(connection: Connection) -> int:
     """See Archive."""
-    tops = (connection.scalar(select(func.max(table.c.version))) for table in (memories, tombstones))
+    tops = (connection.scalar(select(func.max(table.c.version))) for table in (memories, tombstones, grants))
     return max((top for top in tops if top is not None), default=0)
 
 
@@ -46,56 +50,91 @@ def personas(connection: Connection) -> list[str]:
 
 def listed(connection: Connection, after: int, limit: int, model: str) -> list[Listed]:
     """See Archive."""
-    its_vector = and_(vectors.c.memory == memories.c.seq, vectors.c.model == model)
+    its_vectors = and_(vectors.c.memory == memories.c.seq, vectors.c.model == model)
     statement = (
-        select(memories.c.seq, memories.c.persona, memories.c.id, memories.c.version, vectors.c.indexed)
-        .outerjoin_from(memories, vectors, its_vector)
+        select(
+            memories.c.seq,
+            memories.c.persona,
+            memories.c.id,
+            memories.c.version,
+            func.min(vectors.c.part),
+            func.min(vectors.c.indexed),
+            func.count(vectors.c.part),
+        )
+        .outerjoin_from(memories, vectors, its_vectors)
         .where(memories.c.seq > after)
+        .group_by(memories.c.seq)
         .order_by(memories.c.seq)
         .limit(limit)
     )
     return [
-        Listed(seq, Key(persona, id_), version, indexed is not None, indexed == 1)
-        for seq, persona, id_, version, indexed in connection.execute(statement)
+        Listed(seq, Key(persona, id_), version, first == 0, indexed == 1, parts)
+        for seq, persona, id_, version, first, indexed, parts in connection.execute(statement)
     ]
 
 
 def unindexed(connection: Connection, model: str, limit: int) -> list[Unindexed]:
     """See Archive."""
-    statement = (
-        select(memories.c.persona, memories.c.id, memories.c.version, vectors.c.data)
-        .join_from(vectors, memories)
+    waiting = (
+        select(vectors.c.memory)
         .where(vectors.c.model == model, statements.WAITING)
+        .distinct()
         .order_by(vectors.c.memory)
         .limit(limit)
     )
-    found = connection.execute(statement)
-    return [Unindexed(Key(persona, id_), version, from_blob(data)) for persona, id_, version, data in found]
+    statement = (
+        select(memories.c.persona, memories.c.id, memories.c.version, vectors.c.data)
+        .join_from(vectors, memories)
+        .where(vectors.c.model == model, vectors.c.memory.in_(waiting))
+        .order_by(vectors.c.memory, vectors.c.part)
+    )
+    parts: dict[tuple[Key, int], list[bytes]] = {}
+    for persona, id_, version, data in connection.execute(statement):
+        parts.setdefault((Key(persona, id_), version), []).append(data)
+    return [Unindexed(key, version, from_blobs(data)) for (key, version), data in parts.items()]
 
 
 def vectors_of(connection: Connection, persona: str, ids: Sequence[str], model: str) -> dict[str, NDArray[np.float32]]:
-    """The vectors of this model by id."""
+    """The vectors of this model by id, those of its parts in order."""
     statement = (
         select(memories.c.id, vectors.c.data)
         .join_from(memories, vectors)
         .where(memories.c.persona == persona, vectors.c.model == model)
+        .order_by(vectors.c.memory, vectors.c.part)
     )
-    found: dict[str, NDArray[np.float32]] = {}
+    found: dict[str, list[bytes]] = {}
     for chunk in chunks(list(dict.fromkeys(ids)), IN_LIST):
-        rows = connection.execute(statement.where(memories.c.id.in_(chunk)))
-        found |= {id_: from_blob(data) for id_, data in rows}
-    return found
+        for id_, data in connection.execute(statement.where(memories.c.id.in_(chunk))):
+            found.setdefault(id_, []).append(data)
+    return {id_: from_blobs(data) for id_, data in found.items()}
 
 
-def nearest(connection: Connection, persona: str, vector: NDArray[np.float32], model: str, limit: int) -> list[Similar]:
+def nearest(
+    connection: Connection, persona: str, vector: NDArray[np.float32], model: str, limit: int, filters: Filters
+) -> list[Similar]:
     """See Archive."""
+    conditions, values, left = filtering.narrowed(filters, sees_json=sees_json(connection))
+    labels = (memories.c.tags, memories.c.metadata) if left else ()
     statement = (
-        select(memories.c.seq, memories.c.id, vectors.c.data)
+        select(memories.c.seq, memories.c.id, vectors.c.data, *labels)
         .join_from(memories, vectors)
         .where(memories.c.persona == persona, vectors.c.model == model, vectors.c.dim == len(vector))
+        .where(*map(text, conditions))
     )
-    rows = connection.execute(statement, execution_options={"yield_per": SCANNED})
-    return nearest_of(vector, rows.partitions(), limit)
+    rows = connection.execute(statement, values, execution_options={"yield_per": SCANNED})
+    chunks = (list(filtering.decided(chunk, left)) for chunk in rows.partitions())
+    return nearest_of(vector, chunks, limit)
+
+
+def sees_json(connection: Connection) -> bool:
+    """Whether the conditions of `filtering` may look into JSON here."""
+    return connection.dialect.name == "sqlite"
+
+
+def found(connection: Connection, search: Search, limit: int) -> Iterator[Sequence[Any]]:
+    """What a search answers with, at most ``limit`` rows; only some are in memory at a time."""
+    rows = connection.execute(text(search.statement), search.values, execution_options={"yield_per": SCANNED})
+    return islice(filtering.decided(rows, search.left), limit)
 
 
 def dead(connection: Connection, limit: int, persona: str | None) -> list[DeadLetter]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from trinitas_tasks.errors import ArchiveError, InvalidMemory
 from trinitas_tasks.model import Key, MemoryItem, Record, complaint
+from trinitas_tasks.policy.micros import from_micros, to_micros
+from trinitas_tasks.policy.text import session
 from trinitas_tasks.tiers.archive.interface import Row
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND: Final = timedelta(microseconds=1)
 
 IN_LIST: Final = 500
 """How many ids one statement names."""
@@ -23,16 +22,6 @@ KEPT_RUNS: Final = 1000
 ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 T = TypeVar("T")
-
-
-def to_micros(time: datetime) -> int:
-    """Microseconds since 1970 in UTC, exactly."""
-    return (time - EPOCH) // MICROSECOND
-
-
-def from_micros(micros: int) -> datetime:
-    """The time, in UTC."""
-    return EPOCH + micros * MICROSECOND
 
 
 def key_of(row: Row) -> Key:
@@ -59,7 +48,7 @@ def highest(keys: Iterable[tuple[Key, int]]) -> dict[Key, int]:
 
 
 def to_columns(record: Record, archived_at: datetime) -> dict[str, Any]:
-    """The columns of `schema.memories`. Raises: InvalidMemory for what JSON cannot carry."""
+    """The columns of `schema.memories`, without ``change``. Raises: InvalidMemory for what JSON cannot carry."""
     item = record.item
     return {
         "persona": item.persona,
@@ -72,6 +61,7 @@ def to_columns(record: Record, archived_at: datetime) -> dict[str, Any]:
         "importance": item.importance,
         "ttl": item.ttl,
         "archived_at": to_micros(archived_at),
+        "session": session(item),
         "tags": _json(item, item.tags),
         "metadata": _json(item, item.metadata),
         "content": _json(item, item.content),

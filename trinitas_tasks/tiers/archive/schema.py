@@ -43,12 +43,16 @@ memories = Table(
     Column("importance", Float(53), nullable=False),
     Column("ttl", BigInteger),
     Column("archived_at", BigInteger, nullable=False),
+    Column("change", BigInteger, nullable=False),
+    Column("session", String(256)),
     Column("tags", Text, nullable=False),
     Column("metadata", Text, nullable=False),
     Column("content", Text, nullable=False),
     UniqueConstraint("persona", "id", name="memories_persona_id"),
     Index("memories_persona_type", "persona", "type"),
     Index("memories_version", "version"),
+    Index("memories_change", "change"),
+    Index("memories_session", "persona", "session", "timestamp", "seq"),
     sqlite_autoincrement=True,
 )
 
@@ -57,6 +61,7 @@ vectors = Table(
     metadata,
     Column("memory", Sequential, ForeignKey("memories.seq", ondelete="CASCADE"), primary_key=True),
     Column("model", String(255), primary_key=True),
+    Column("part", SmallInteger, primary_key=True),
     Column("indexed", SmallInteger, nullable=False),
     Column("dim", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
@@ -68,7 +73,8 @@ vectors = Table(
         postgresql_where=text("indexed = 0"),
     ),
 )
-"""One of a memory and model, always of the memory's version. ``data`` is float32, little-endian."""
+"""One or more of a memory and model, always of the memory's version: one of each part of its text, from 0.
+``data`` is float32, little-endian."""
 
 tombstones = Table(
     "tombstones",
@@ -77,9 +83,33 @@ tombstones = Table(
     Column("id", String(128), primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
+    Column("change", BigInteger, nullable=False),
     Index("tombstones_version", "version"),
+    Index("tombstones_change", "change"),
 )
 """Up to which version a memory was erased. A key is in here or in `memories`, never in both."""
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""``change``: the last number given to a change. Each transaction that writes memories or tombstones raises it first,
+which locks the row, so that numbers become visible in their order. A memory and a tombstone bear that of their last
+change."""
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("id", String(128), primary_key=True),
+    Column("grantee", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("revoked", SmallInteger, nullable=False),
+    Index("grants_grantee", "grantee", "owner", "id"),
+)
+"""Who else may read a memory. A revoked grant stays, so that an older state of it cannot come back."""
 
 dead_letters = Table(
     "dead_letters",

@@ -17,12 +17,17 @@ from pydantic import JsonValue
 from sqlalchemy import text
 
 from trinitas_tasks.errors import ArchiveError, Unavailable
-from trinitas_tasks.model import Key, MemoryType, Record, utc_now
-from trinitas_tasks.tiers.archive import fulltext, reading, statements, writing
+from trinitas_tasks.model import Key, Position, Record, utc_now
+from trinitas_tasks.policy.grants import Grant
+from trinitas_tasks.policy.micros import to_micros
+from trinitas_tasks.query import Filters
+from trinitas_tasks.tiers.archive import changes, filtering, fulltext, granting, reading, statements, writing
 from trinitas_tasks.tiers.archive.driver import START, Locked
 from trinitas_tasks.tiers.archive.engines import Engines
 from trinitas_tasks.tiers.archive.interface import (
+    UNFILTERED,
     ArchiveStats,
+    Change,
     DeadLetter,
     Listed,
     Match,
@@ -33,7 +38,7 @@ from trinitas_tasks.tiers.archive.interface import (
     Unindexed,
 )
 from trinitas_tasks.tiers.archive.revisions import HEAD, refuse_newer
-from trinitas_tasks.tiers.archive.rows import from_columns, highest, newest, to_columns, to_micros
+from trinitas_tasks.tiers.archive.rows import from_columns, highest, newest, to_columns
 from trinitas_tasks.tiers.archive.schema import memories
 
 MIGRATIONS: Final = "trinitas_tasks.tiers.archive:migrations"
@@ -76,6 +81,7 @@ class SqlArchive:
             config.set_main_option("script_location", MIGRATIONS)
             config.set_main_option("path_separator", "os")
             command.upgrade(config, "head")
+            changes.begin_epoch(connection)
 
     def ping(self) -> None:
         """See Archive."""
@@ -124,17 +130,22 @@ class SqlArchive:
         return [records.get(id_) for id_ in ids]
 
     def search_text(
-        self, persona: str, terms: Sequence[str], limit: int, *, types: frozenset[MemoryType] = frozenset()
+        self, persona: str, terms: Sequence[str], limit: int, *, filters: Filters = UNFILTERED
     ) -> list[Match]:
         """See Archive. Looks up the first `fulltext.MAX_TERMS` terms; of equals the older comes first."""
         if not self._engines.file:
             raise Unavailable(f"full text is not on this database: {self._engines.where}; only SQLite has it")
-        search = fulltext.search(persona, terms, limit, types)
+        search = fulltext.search(persona, terms, limit, filters)
         if search is None:
             return []
-        statement, asked = search
         with self._engines.read("search by words") as connection:
-            return [Match(*found) for found in connection.execute(text(statement), asked)]
+            return [Match(*row) for row in reading.found(connection, search, limit)]
+
+    def matching(self, persona: str, filters: Filters, limit: int) -> list[str]:
+        """See Archive."""
+        with self._engines.read("filter memories") as connection:
+            search = filtering.matching(persona, filters, limit, sees_json=reading.sees_json(connection))
+            return [id_ for (id_,) in reading.found(connection, search, limit)]
 
     def versions(self, persona: str, ids: Sequence[str]) -> list[int | None]:
         """See Archive."""
@@ -158,6 +169,21 @@ class SqlArchive:
         with self._engines.read("list memories") as connection:
             return reading.listed(connection, after, limit, model)
 
+    def position(self) -> Position:
+        """See Archive."""
+        with self._engines.read("tell its position") as connection:
+            return changes.position(connection)
+
+    def changes(self, after: int, limit: int) -> list[Change]:
+        """See Archive."""
+        with self._engines.read("list changes") as connection:
+            return changes.changes(connection, after, limit)
+
+    def around(self, keys: Sequence[Key], before: int, after: int) -> list[tuple[list[Record], list[Record]]]:
+        """See Archive."""
+        with self._engines.read("list a session") as connection:
+            return changes.around(connection, keys, before, after)
+
     def mark_indexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
         """See Archive."""
         with self._engines.write("mark memories as indexed") as connection:
@@ -179,10 +205,12 @@ class SqlArchive:
             found = reading.vectors_of(connection, persona, ids, model)
         return [found.get(id_) for id_ in ids]
 
-    def nearest(self, persona: str, vector: NDArray[np.float32], model: str, limit: int) -> list[Similar]:
+    def nearest(
+        self, persona: str, vector: NDArray[np.float32], model: str, limit: int, *, filters: Filters = UNFILTERED
+    ) -> list[Similar]:
         """See Archive."""
         with self._engines.read("search by vector") as connection:
-            return reading.nearest(connection, persona, vector, model, limit)
+            return reading.nearest(connection, persona, vector, model, limit, filters)
 
     def touch(self, touches: Sequence[Touch]) -> None:
         """See Archive."""
@@ -214,6 +242,17 @@ class SqlArchive:
         """See Archive."""
         with self._engines.read("list runs") as connection:
             return reading.runs_of(connection, task, limit)
+
+    def put_grants(self, grants: Sequence[Grant]) -> None:
+        """See Archive."""
+        with self._engines.write("keep grants") as connection:
+            granting.put(connection, grants)
+
+    def grants(self, owner: str, ids: Sequence[str]) -> list[list[Grant]]:
+        """See Archive."""
+        with self._engines.read("look up grants") as connection:
+            found = granting.of(connection, owner, ids)
+        return [found.get(id_, []) for id_ in ids]
 
     def stats(self, persona: str) -> ArchiveStats:
         """See Archive."""

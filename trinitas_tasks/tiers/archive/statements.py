@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
 from trinitas_tasks.tiers.archive import fulltext
-from trinitas_tasks.tiers.archive.schema import dead_letters, memories, runs, tombstones, vectors
+from trinitas_tasks.tiers.archive.schema import counters, dead_letters, memories, runs, tombstones, vectors
 
 OF_THE_MEMORY: Final = {"seq", "persona", "id", "last_access", "access_count"}
 """What a newer version does not replace."""
@@ -66,6 +66,12 @@ DROP_OLD_RUNS: Final = delete(runs).where(
 DELETE_TERMS: Final = text(fulltext.DELETE)
 INSERT_TERMS: Final = text(fulltext.INSERT)
 
+RAISE_CHANGES: Final = (
+    update(counters)
+    .where(counters.c.name == "change")
+    .values(value=counters.c.value + bindparam("by"))
+    .returning(counters.c.value)
+)
 ANY_LETTER: Final = select(dead_letters.c.version).limit(1)
 
 
@@ -82,7 +88,7 @@ def put_memory(dialect: str) -> ReturningInsert[str, str, int]:
 
 @cache
 def put_vector(dialect: str) -> Insert:
-    """Insert, unless the memory has one of this model."""
+    """Insert, unless the memory has one of this part and model."""
     return _insert(dialect, vectors).on_conflict_do_nothing()
 
 
@@ -92,7 +98,7 @@ def put_tombstone(dialect: str) -> Insert:
     statement = _insert(dialect, tombstones)
     return statement.on_conflict_do_update(
         index_elements=["persona", "id"],
-        set_={"version": statement.excluded.version, "at": statement.excluded["at"]},
+        set_={name: statement.excluded[name] for name in ("version", "at", "change")},
         where=tombstones.c.version < statement.excluded.version,
     )
 

@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import Column, Connection, Executable, Table, insert, select
 
 from trinitas_tasks.model import Key
-from trinitas_tasks.tiers.archive import fulltext, statements
+from trinitas_tasks.policy.micros import to_micros
+from trinitas_tasks.tiers.archive import fulltext, granting, statements
 from trinitas_tasks.tiers.archive.blobs import to_blob
 from trinitas_tasks.tiers.archive.interface import DeadLetter, Row, Run
-from trinitas_tasks.tiers.archive.rows import ENCODER, IN_LIST, KEPT_RUNS, chunks, key_of, newest, to_micros
+from trinitas_tasks.tiers.archive.rows import ENCODER, IN_LIST, KEPT_RUNS, chunks, key_of, newest
 from trinitas_tasks.tiers.archive.schema import memories, runs, tombstones
 
 
@@ -21,7 +22,7 @@ def of_key(key: Key, **more: object) -> dict[str, object]:
 
 
 def marks(keys: Sequence[tuple[Key, int]], model: str) -> list[dict[str, object]]:
-    """The parameters by which the statements name a vector."""
+    """The parameters by which the statements name the vectors of a memory."""
     return [of_key(key, of_version=version, of_model=model) for key, version in keys]
 
 
@@ -42,7 +43,8 @@ def store(connection: Connection, rows: Sequence[Row], columns: Mapping[Key, dic
         if (key not in held or held[key][1] < row.record.version)
         and (key not in gone or gone[key] < row.record.version)
     ]
-    written = _put_memories(connection, newer)
+    change = _changes(connection, len(newer))
+    written = _put_memories(connection, [row | {"change": change + place} for place, row in enumerate(newer)])
     _put_what_belongs(connection, [(seq, wanted[key], key in held) for key, seq in written.items()])
     _put_vectors(connection, [(seq, wanted[key]) for key, seq in (written | again).items()])
     each(connection, statements.DROP_TOMBSTONE, [of_key(key) for key in written if key in gone])
@@ -59,7 +61,7 @@ def store(connection: Connection, rows: Sequence[Row], columns: Mapping[Key, dic
 
 
 def erase(connection: Connection, keys: Mapping[Key, int], at: int) -> dict[Key, int]:
-    """See Archive; the versions of what still stands. Letters about what is erased go too."""
+    """See Archive; the versions of what still stands. Letters about what is erased go too, and its grants end."""
     held = _held(connection, keys)
     doomed = [{"of_seq": seq} for key, (seq, version) in held.items() if version <= keys[key]]
     standing = {key: version for key, (_, version) in held.items() if version > keys[key]}
@@ -67,10 +69,12 @@ def erase(connection: Connection, keys: Mapping[Key, int], at: int) -> dict[Key,
         each(connection, statements.DELETE_TERMS, doomed)
     each(connection, statements.DROP_MEMORY, doomed)  # and its vectors, by the foreign key
     _drop_letters(connection, keys)
+    granting.end(connection, keys)
+    gone = [key for key in keys if key not in standing]
+    change = _changes(connection, len(gone))
     tombs = [
-        {"persona": key.persona, "id": key.id, "version": version, "at": at}
-        for key, version in keys.items()
-        if key not in standing
+        {"persona": key.persona, "id": key.id, "version": keys[key], "at": at, "change": change + place}
+        for place, key in enumerate(gone)
     ]
     each(connection, statements.put_tombstone(connection.dialect.name), tombs)
     return standing
@@ -115,6 +119,12 @@ def has_full_text(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
+def _changes(connection: Connection, count: int) -> int:
+    """The first of so many numbers for changes; nobody else gets one before this transaction ends."""
+    raised: int = connection.execute(statements.RAISE_CHANGES, {"by": count}).scalar_one()
+    return raised - count + 1
+
+
 def _put_memories(connection: Connection, columns: list[dict[str, Any]]) -> dict[Key, int]:
     """``seq`` of what was written; a newer version stays as it is."""
     if not columns:
@@ -133,7 +143,8 @@ def _put_what_belongs(connection: Connection, written: Sequence[tuple[int, Row, 
 
 
 def _put_vectors(connection: Connection, rows: Sequence[tuple[int, Row]]) -> None:
-    each(connection, statements.put_vector(connection.dialect.name), [_vector(seq, row) for seq, row in rows])
+    put = [column for seq, row in rows for column in _vectors(seq, row)]
+    each(connection, statements.put_vector(connection.dialect.name), put)
 
 
 def _held(connection: Connection, keys: Mapping[Key, object]) -> dict[Key, tuple[int, int]]:
@@ -166,8 +177,16 @@ def _drop_letters(connection: Connection, keys: Mapping[Key, int]) -> None:
         each(connection, statements.DROP_LETTERS, [of_key(key, of_version=version) for key, version in keys.items()])
 
 
-def _vector(seq: int, row: Row) -> dict[str, object]:
-    return {"memory": seq, "model": row.model, "indexed": 0, "dim": len(row.vector), "data": to_blob(row.vector)}
+def _vectors(seq: int, row: Row) -> Iterator[dict[str, object]]:
+    for part, vector in enumerate(row.vectors):
+        yield {
+            "memory": seq,
+            "model": row.model,
+            "part": part,
+            "indexed": 0,
+            "dim": len(vector),
+            "data": to_blob(vector),
+        }
 
 
 def _terms(seq: int, row: Row) -> dict[str, object]:

@@ -8,6 +8,11 @@ from datetime import datetime
 from typing import Protocol
 
 from trinitas_tasks.model import Key, MemoryItem, Record
+from trinitas_tasks.tiers.hot.sharing import Barred as Barred
+from trinitas_tasks.tiers.hot.sharing import Gone as Gone
+from trinitas_tasks.tiers.hot.sharing import Grants as Grants
+from trinitas_tasks.tiers.hot.sharing import Shared as Shared
+from trinitas_tasks.tiers.hot.sharing import Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +81,6 @@ class Finished:
     seconds: int
 
 
-class Gone:
-    """The mark of a memory that was forgotten: no tier may answer with it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What stands under a key: a record, or (``gone``) the mark of a forgotten one.
@@ -122,7 +123,7 @@ class HotStats:
     details: Mapping[str, str | int] = field(default_factory=dict)
 
 
-class HotTier(Protocol):
+class HotTier(Sharing, Protocol):
     """Records, the outbox of what is to be archived, and caches. Errors: Unavailable, Overloaded.
 
     Times to live are armed by ``finish`` alone: a record without one is the only copy. Of two states of one memory

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from trinitas_tasks.errors import Overloaded
 from trinitas_tasks.model import Key, MemoryItem, Record, utc_now
-from trinitas_tasks.tiers.hot.caches import Expiring, MemoryCaches
+from trinitas_tasks.tiers.hot.caches import Expiring
 from trinitas_tasks.tiers.hot.interface import (
     Access,
     Claimed,
@@ -21,10 +21,9 @@ from trinitas_tasks.tiers.hot.interface import (
     Write,
     Written,
 )
+from trinitas_tasks.tiers.hot.memory_grants import GRAVE_MARK, MemoryGrants
 
 SCAN_STEPS = 4
-NUDGE_SECONDS = 1
-GRAVE_MARK = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +36,21 @@ class _Kept:
     last: datetime | None = None
 
 
-class MemoryHotTier(MemoryCaches):
+class MemoryHotTier(MemoryGrants):
     """The contract of HotTier over dictionaries; ``clock`` may be simulated."""
 
     def __init__(
         self, *, clock: Callable[[], datetime] = utc_now, dedup_seconds: int = 60, outbox_limit: int = 1_000_000
     ) -> None:
         super().__init__(clock)
-        self._clock = clock
         self._dedup_seconds = dedup_seconds
         self._outbox_limit = outbox_limit
         self._kept: dict[Key, _Kept] = {}
         self._outbox: dict[Key, datetime] = {}
         self._graves: dict[Key, datetime] = {}
         self._pending: dict[Key, datetime] = {}
-        self._highest = 0
         self._said: Expiring[tuple[str, str], str] = Expiring(clock)
         self._dirty: set[Key] = set()
-        self._nudged: Expiring[str, bool] = Expiring(clock)
 
     @property
     def fence(self) -> int:
@@ -83,24 +79,25 @@ class MemoryHotTier(MemoryCaches):
         if len(self._outbox) >= self._outbox_limit:
             raise Overloaded(f"{self._outbox_limit} memories wait to be archived")
         self._kept[key] = _Kept(body, self._version(old, replayed, above))
+        if old and old.body is None:
+            self._mark_left(key, old.version)
         self._outbox[key] = self._pending[key] = self._clock()
         self._graves.pop(key, None)
-        self.changed([key.persona])
+        self.changed([key.persona, *self._grantees(key)])
         if said:
             self._said.keep(said, key.id, self._dedup_seconds)
         return key, True
 
     def _version(self, old: _Kept | None, replayed: int, above: int) -> int:
         """The version of a change: of a replayed one its own, else greater than all that is known."""
-        micros = int(self._clock().timestamp() * 1_000_000)
-        version = replayed or max(micros, 1 + max(self._highest, above, old.version if old else 0))
-        self.advance(version)
-        return version
+        if not replayed:
+            return self._next(max(above, old.version if old else 0))
+        self.advance(replayed)
+        return replayed
 
-    def read(self, persona: str, ids: Sequence[str], *, touch: bool) -> list[Record | Gone | None]:
-        """See HotTier."""
-        with self._lock:
-            return [self._read(Key(persona, each), touch) for each in ids]
+    def _forgotten(self, key: Key) -> int:
+        kept = self._live(key)
+        return kept.version if kept and kept.body is None else 0
 
     def _read(self, key: Key, touch: bool) -> Record | Gone | None:
         if (kept := self._live(key)) is None:
@@ -126,7 +123,10 @@ class MemoryHotTier(MemoryCaches):
         old = self._live(key)
         if replayed and old and replayed <= old.version:
             return False
-        self._kept[key] = _Kept(None, self._version(old, replayed, above))
+        before = self._highest
+        version = self._version(old, replayed, above)
+        self._kept[key] = _Kept(None, version)
+        self._end_grants(key, max(version, before + 1))
         self._outbox.pop(key, None)
         self._pending.pop(key, None)
         self._graves[key] = self._clock()
@@ -158,7 +158,7 @@ class MemoryHotTier(MemoryCaches):
             del self._kept[done.key]
         elif kept.until is None:
             self._kept[done.key] = replace(kept, until=self._clock() + timedelta(seconds=done.seconds))
-        self.changed([done.key.persona])
+        self.changed([done.key.persona, *self._grantees(done.key)])
         return True
 
     def bury(self, graves: Sequence[Grave], *, superseded: Sequence[Grave] = ()) -> None:
@@ -218,16 +218,11 @@ class MemoryHotTier(MemoryCaches):
             some = [key for key in self._kept if hash(key) % SCAN_STEPS == cursor]
             return (cursor + 1) % SCAN_STEPS, [each for key in some if (each := self._standing(key))]
 
-    def advance(self, version: int) -> None:
-        """See HotTier."""
-        with self._lock:
-            self._highest = max(self._highest, version)
-
     def due(self) -> bool:
         """See HotTier."""
         with self._lock:
             now = self._clock()
-            return any(due <= now for queue in (self._outbox, self._graves) for due in queue.values())
+            return any(due <= now for queue in (self._outbox, self._graves, self._granting) for due in queue.values())
 
     def refill(self, records: Sequence[tuple[Record, int]]) -> None:
         """See HotTier."""
@@ -288,17 +283,3 @@ class MemoryHotTier(MemoryCaches):
 
     def _queue(self, kept: _Kept) -> dict[Key, datetime]:
         return self._graves if kept.body is None else self._outbox
-
-    def _lease(self, queue: dict[Key, datetime], limit: int, lease_seconds: int) -> list[Key]:
-        self._nudged.drop("workers")
-        now = self._clock()
-        due = sorted((at, key) for key, at in queue.items() if at <= now)[:limit]
-        for _, key in due:
-            queue[key] = now + timedelta(seconds=lease_seconds)
-        return [key for _, key in due]
-
-    def _nudge(self) -> bool:
-        if self._nudged.get("workers"):
-            return False
-        self._nudged.keep("workers", True, NUDGE_SECONDS)
-        return True

@@ -13,6 +13,8 @@ Keys, all under the namespace:
     dirty                set    PERSONA:ID with accesses to flush          nudge     somebody told the workers lately
     notes                hash   what workers have to say, by name: END:TEXT, END in ms
 
+and those of redis_grants.
+
 The scripts reach keys that they build themselves: a Redis Cluster is not supported.
 """
 
@@ -29,7 +31,6 @@ from trinitas_tasks.tiers.hot.interface import (
     Claimed,
     Finished,
     Forgotten,
-    Gone,
     Grave,
     HotStats,
     Probe,
@@ -37,8 +38,8 @@ from trinitas_tasks.tiers.hot.interface import (
     Write,
     Written,
 )
+from trinitas_tasks.tiers.hot.redis_grants import GRAVE_MARK_MS, NUDGE_MS, RedisGrants
 from trinitas_tasks.tiers.hot.rows import (
-    answer_of,
     key_of,
     member_of,
     micros_of,
@@ -48,14 +49,12 @@ from trinitas_tasks.tiers.hot.rows import (
     standing_of,
     unpacked_or_raw,
 )
-from trinitas_tasks.tiers.hot.server import Call, Late, Server
+from trinitas_tasks.tiers.hot.server import Call, Server
 
-NUDGE_MS: Final = 1000
 CLAIM_BYTES: Final = 8 << 20
-GRAVE_MARK_MS: Final = 3_600_000
 
 
-class RedisHotTier:
+class RedisHotTier(RedisGrants):
     """The hot tier at a Redis URL.
 
     ``timeout_seconds`` bounds the wait for one answer and ``connect_seconds`` that for a connection. Nothing is
@@ -74,24 +73,18 @@ class RedisHotTier:
         outbox_limit: int = 1_000_000,
         breaker: Breaker | None = None,
     ) -> None:
-        self._server = Server(
+        server = Server(
             url,
             pool_size=pool_size,
             timeout_seconds=timeout_seconds,
             connect_seconds=connect_seconds,
             breaker=breaker,
         )
-        self._deadline = Deadline(timeout_seconds)
-        self._ns = namespace
+        super().__init__(server, Deadline(timeout_seconds), namespace)
         self._dedup_ms = dedup_seconds * 1000
         self._outbox_limit = outbox_limit
         self._queues = (f"{namespace}:outbox", f"{namespace}:graves")
-        self._records = f"{namespace}:rec:"
         self._pendings = f"{namespace}:pending:"
-        self._generations = f"{namespace}:gen:"
-
-    def _name(self, kind: str, *parts: str) -> str:
-        return ":".join((self._ns, kind, *parts))
 
     def write(self, writes: Sequence[Write], *, above: int = 0) -> Written:
         """See HotTier."""
@@ -113,56 +106,29 @@ class RedisHotTier:
         keys = (*self._changed_keys(key), self._name("dedup", key.persona, said or ""))
         return keys, (
             member_of(key), key.id, pack(item.to_json()), self._dedup_ms if said else 0, NUDGE_MS, self._outbox_limit,
-            f"{self._records}{key.persona}:", above, replayed,
+            f"{self._records}{key.persona}:", above, replayed, self._generations,
         )  # fmt: skip
 
     def _changed_keys(self, key: Key) -> tuple[str, ...]:
         return (
             self._records + member_of(key), *self._queues, self._pendings + key.persona,
             self._generations + key.persona, self._name("nudge"), self._name("clock"),
+            self._grants + member_of(key), self._name("granting"),
         )  # fmt: skip
-
-    def read(self, persona: str, ids: Sequence[str], *, touch: bool) -> list[Record | Gone | None]:
-        """See HotTier."""
-        if not ids:
-            return []
-        members = [member_of(Key(persona, each)) for each in ids]
-        keys = (self._name("dirty"), *(self._records + member for member in members))
-        found = self._server.run("read", keys, int(touch), *members)
-        return [answer_of(member, row) for member, row in zip(members, found, strict=True)]
 
     def forget(self, keys: Sequence[Key], *, versions: Sequence[int] = (), above: int = 0) -> Forgotten:
         """See HotTier."""
         calls: list[Call] = [
-            (self._changed_keys(key), (member_of(key), key.id, NUDGE_MS, above, version))
+            (
+                self._changed_keys(key),
+                (member_of(key), key.id, NUDGE_MS, above, version, key.persona, *self._found_by),
+            )
             for key, version in zip(keys, versions or [0] * len(keys), strict=True)
         ]
         replies = self._in_time("forget", calls)
         return Forgotten(
             nudge=any(reply[0] for reply in replies), version=max((int(reply[1]) for reply in replies), default=0)
         )
-
-    @property
-    def fence(self) -> int:
-        """See HotTier."""
-        return self._deadline.latest
-
-    def _in_time(self, name: str, calls: Sequence[Call]) -> list[Any]:
-        """Run scripts that take effect now or never: their last argument says until when."""
-        if not calls:
-            return []
-        for again in (True, False):
-            until = self._deadline.until()
-            try:
-                replies = self._server.run_many(name, [(keys, (*arguments, until)) for keys, arguments in calls])
-            except Late as late:
-                self._deadline.saw(late.now)
-                if not again:
-                    raise
-            else:
-                self._deadline.saw(int(replies[-1][-1]))
-                break
-        return replies
 
     def claim(self, limit: int, lease_seconds: int) -> list[Claimed]:
         """See HotTier."""
@@ -186,7 +152,7 @@ class RedisHotTier:
         if not done:
             return []
         rows = [part for each in done for part in (*each.key, each.version, each.seconds)]
-        prefixes = (self._records, self._pendings, self._generations)
+        prefixes = (self._records, self._pendings, self._generations, self._grants)
         return [bool(each) for each in self._server.run("finish", self._queues[:1], *prefixes, *rows)]
 
     def bury(self, graves: Sequence[Grave], *, superseded: Sequence[Grave] = ()) -> None:
@@ -242,7 +208,7 @@ class RedisHotTier:
             seconds, micros = redis.time()
             now_ms = seconds * 1000 + micros // 1000
             with redis.pipeline(transaction=False) as pipe:
-                for queue in self._queues:
+                for queue in (*self._queues, self._name("granting")):
                     pipe.zcount(queue, "-inf", now_ms)
                 return any(pipe.execute())
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from trinitas_tasks.errors import InvalidMemory
 from trinitas_tasks.model import Key, MemoryItem, Record
-from trinitas_tasks.tiers.hot.interface import Gone, Standing
+from trinitas_tasks.tiers.hot.interface import Barred, Gone, Standing
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +50,12 @@ def readable(rows: Iterable[Sequence[Any]]) -> Iterator[Record]:
             yield _record(*row)
 
 
-def answer_of(member: str, row: Any) -> Record | Gone | None:
+def answer_of(member: str, row: Any) -> Record | Gone | Barred | None:
     """What the script ``read`` found. A record that cannot be read must not spoil the others: it is not here."""
     if not row:
         return None
-    if row == b"g":
-        return Gone()
+    if isinstance(row, bytes):
+        return Gone() if row == b"g" else Barred()
     try:
         return _record(*row)
     except UNREADABLE as error:

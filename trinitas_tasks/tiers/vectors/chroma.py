@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
@@ -13,7 +15,9 @@ from chromadb.api.models.Collection import Collection
 from chromadb.errors import NotFoundError
 
 from trinitas_tasks.errors import Unavailable
+from trinitas_tasks.policy.text import MAX_PARTS
 from trinitas_tasks.tiers.breaker import Breaker
+from trinitas_tasks.tiers.vectors import parts
 from trinitas_tasks.tiers.vectors.connection import Connection
 from trinitas_tasks.tiers.vectors.interface import Near, Torn
 from trinitas_tasks.tiers.vectors.spaces import Collections, Live, Space, Spare
@@ -26,8 +30,8 @@ if TYPE_CHECKING:
 
     from trinitas_tasks.tiers.vectors.interface import Vectors, VectorTier
 
-CHUNK: Final = 200
-"""Ids in one request. A server takes 0.1 s to insert so many, but 0.7 s to overwrite them (measured on 2 cores)."""
+AGAIN: Final = 4
+"""So many times as many are asked for where too few memories came."""
 
 ALIKE: Final = 0.999
 """The least cosine of a vector with itself after float32 and back."""
@@ -41,9 +45,9 @@ class ChromaVectors:
     """The vectors of one embedding model at a Chroma server; safe to share between threads.
 
     Nothing is connected before the first call. ``deadline_ms`` (``query_ms`` for a query) bounds every operation; one
-    on more than `CHUNK` ids is several operations. Where the server is found away, the ``breaker`` opens. A stopped
-    server is found again when it is back, and so is one that lost its files. Which collection answers, and how a
-    rebuilt one takes its place: see `Collections`. One process must not rebuild a persona twice at a time; of two
+    on more than `parts.CHUNK` vectors is several operations. Where the server is found away, the ``breaker`` opens. A
+    stopped server is found again when it is back, and so is one that lost its files. Which collection answers, and how
+    a rebuilt one takes its place: see `Collections`. One process must not rebuild a persona twice at a time; of two
     processes the later rebuild wins, and the other one fails.
     """
 
@@ -64,62 +68,76 @@ class ChromaVectors:
         self._space: Space = self._live
 
     def upsert(self, persona: str, ids: Sequence[str], vectors: Vectors, versions: Sequence[int]) -> None:
-        """See VectorTier. Of an id that is given twice the last vector counts."""
-        last = {id_: place for place, id_ in enumerate(ids)}
-        for chunk in _chunks(list(last)):
-            places = [last[id_] for id_ in chunk]
-            rows = np.asarray(vectors, dtype=np.float32)[places]
-            marks: list[Metadata] = [{"version": versions[place]} for place in places]
-            call = partial(Collection.upsert, ids=chunk, embeddings=rows, metadatas=marks)
-            self._use("upsert", persona, call, create=True)
+        """See VectorTier. Of an id that is given twice the last vectors count.
+
+        Parts that older versions had more are taken away last. So a memory can always be found by its first part, and
+        whoever is cut off in between has not told that it was stored, so it is stored again; the other order would
+        for a moment find less of it.
+        """
+        memories = parts.wholes(ids, vectors, versions)
+        for some in parts.requests(memories):
+            self._use("upsert", persona, partial(_put, some), create=True)
+        for chunk in parts.chunks(memories):
+            sizes = {each.id: len(each.vectors) for each in chunk}
+            beside = self._use("upsert", persona, partial(_beside, list(sizes))) or []
+            stale = [each for each in beside if parts.part(each) >= sizes[parts.owner(each)]]
+            self._delete(persona, stale)
 
     def query(self, persona: str, vector: NDArray[np.float32], limit: int) -> list[Near]:
         """See VectorTier."""
         asked = np.asarray(vector, dtype=np.float32)[np.newaxis]
-        found = self._use(
-            "query",
-            persona,
-            partial(Collection.query, query_embeddings=asked, n_results=limit, include=["distances"]),
-        )
-        if found is None or found["distances"] is None:
-            return []
-        near = zip(found["ids"][0], found["distances"][0], strict=True)
-        return [Near(id_, max(-1.0, min(1.0, 1.0 - distance))) for id_, distance in near]
+        found = self._use("query", persona, partial(_nearest, asked, limit)) or {}
+        return [Near(id_, max(-1.0, min(1.0, 1.0 - distance))) for id_, distance in found.items()]
 
     def delete(self, persona: str, ids: Sequence[str]) -> None:
         """See VectorTier."""
-        for chunk in _chunks(list(dict.fromkeys(ids))):
-            self._use("delete", persona, partial(Collection.delete, ids=chunk))
+        for chunk in parts.chunks(list(dict.fromkeys(ids))):
+            # the first parts last: a memory of which only others were left could be found, but not seen to be here
+            self._delete(persona, self._use("delete", persona, partial(_beside, chunk)) or [])
+            self._delete(persona, chunk)
+
+    def _delete(self, persona: str, stored: Sequence[str]) -> None:
+        for some in parts.chunks(stored):
+            self._use("delete", persona, partial(Collection.delete, ids=list(some)))
 
     def count(self, persona: str) -> int:
         """See VectorTier."""
-        return self._use("count", persona, Collection.count) or 0
+        return self._use("count", persona, _count) or 0
 
     def versions(self, persona: str, ids: Sequence[str]) -> list[int | None]:
         """See VectorTier. What was stored without a version has version 0."""
         known: dict[str, int] = {}
-        for chunk in _chunks(list(dict.fromkeys(ids))):
-            found = self._use("read versions", persona, partial(Collection.get, ids=chunk, include=["metadatas"]))
+        for chunk in parts.chunks(list(dict.fromkeys(ids))):
+            found = self._use("read versions", persona, partial(Collection.get, ids=list(chunk), include=["metadatas"]))
             if found is None:
                 break
             known.update(zip(found["ids"], map(_version, found["metadatas"] or []), strict=True))
         return [known.get(id_) for id_ in ids]
 
+    def parts(self, persona: str, ids: Sequence[str]) -> list[int]:
+        """See VectorTier."""
+        here: Counter[str] = Counter()
+        for chunk in parts.chunks(list(dict.fromkeys(ids))):
+            here.update(map(parts.owner, self._use("count parts", persona, partial(_stored, chunk)) or []))
+        return [here[id_] for id_ in ids]
+
     def listed(self, persona: str, offset: int, limit: int) -> list[str]:
         """See VectorTier."""
         found = self._use("list", persona, partial(Collection.get, offset=offset, limit=limit, include=[]))
-        return [] if found is None else found["ids"]
+        return [] if found is None else [parts.owner(stored) for stored in found["ids"]]
 
     def verify(self, persona: str, ids: Sequence[str], vectors: Vectors) -> None:
         """See VectorTier."""
-        expected = dict(zip(ids, np.asarray(vectors, dtype=np.float32), strict=True))
-        for chunk in _chunks(list(expected)):
-            found = self._use("verify", persona, partial(Collection.get, ids=chunk, include=["embeddings"]))
+        wholes = parts.wholes(ids, vectors, [0] * len(ids))
+        expected = {stored: vector for each in wholes for stored, vector in zip(each.ids(), each.vectors, strict=True)}
+        for chunk in parts.chunks(list(expected)):
+            found = self._use("verify", persona, partial(Collection.get, ids=list(chunk), include=["embeddings"]))
             if found is None or found["embeddings"] is None:
                 return
-            for id_, kept in zip(found["ids"], found["embeddings"], strict=True):
-                if not _alike(np.asarray(kept, dtype=np.float32), expected[id_]):
-                    raise Torn(f"{self._connection.where} has another vector of {id_} of {persona}: rebuild them")
+            for stored, kept in zip(found["ids"], found["embeddings"], strict=True):
+                if not _alike(np.asarray(kept, dtype=np.float32), expected[stored]):
+                    where = f"{self._connection.where} has another vector of {parts.owner(stored)} of {persona}"
+                    raise Torn(f"{where}: rebuild them")
 
     def spare(self) -> VectorTier:
         """See VectorTier."""
@@ -174,6 +192,45 @@ class ChromaVectors:
         raise Unavailable(f"{self._connection.where} failed to {what}: it loses the space of {persona} again and again")
 
 
+def _put(memories: Sequence[parts.Whole], collection: Collection) -> None:
+    collection.upsert(
+        ids=[stored for each in memories for stored in each.ids()],
+        embeddings=np.concatenate([each.vectors for each in memories]),
+        metadatas=[mark for each in memories for mark in each.marks()],
+    )
+
+
+def _beside(ids: Sequence[str], collection: Collection) -> list[str]:
+    """Under which ids the parts of these memories are kept, without the first ones."""
+    return collection.get(where=parts.beside(ids), include=[])["ids"]
+
+
+def _stored(ids: Sequence[str], collection: Collection) -> list[str]:
+    """Under which ids the parts of these memories are kept."""
+    return collection.get(ids=list(ids), include=[])["ids"] + _beside(ids, collection)
+
+
+def _count(collection: Collection) -> int:
+    """Of memories."""
+    return collection.count() - len(collection.get(where=parts.BESIDE, include=[])["ids"])
+
+
+def _nearest(asked: NDArray[np.float32], limit: int, collection: Collection) -> Mapping[str, float]:
+    """So many memories with the distances of their best parts; fewer only where there are no more.
+
+    Memories in parts come several times: where too few different ones come, ask for more, up to what would be enough
+    if all had as many parts as there can be.
+    """
+    wanted = limit
+    while True:
+        found = collection.query(query_embeddings=asked, n_results=wanted, include=["distances"])
+        ids, distances = found["ids"][0], (found["distances"] or [[]])[0]
+        best = parts.best_of_each(ids, distances)
+        if len(best) >= limit or len(ids) < wanted or wanted >= limit * MAX_PARTS:
+            return dict(islice(best.items(), limit))
+        wanted = min(wanted * AGAIN, limit * MAX_PARTS)
+
+
 def _version(mark: Metadata | None) -> int:
     version = (mark or {}).get("version")
     return version if isinstance(version, int) else 0
@@ -183,7 +240,3 @@ def _alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
     """Whether they point the same way; two vectors of zeros do."""
     lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
     return bool(one @ other >= ALIKE * lengths) if lengths else not (one.any() or other.any())
-
-
-def _chunks(ids: list[str]) -> Iterator[list[str]]:
-    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vectors = NDArray[np.float32] | Sequence[NDArray[np.float32]]
+    """For each memory those of its parts, (parts, dim); or (dim,) where there is one."""
 
 
 class Torn(Unavailable):
@@ -44,25 +45,30 @@ class VectorTier(Protocol):
     """
 
     def upsert(self, persona: str, ids: Sequence[str], vectors: Vectors, versions: Sequence[int]) -> None:
-        """Keep the vectors (float32, (dim,) each) and versions under their ids, durably; a known id is overwritten."""
+        """Keep the vectors (float32, (parts, dim) of each memory) and versions under their ids, durably; a known id is
+        overwritten with all its parts."""
 
     def query(self, persona: str, vector: NDArray[np.float32], limit: int) -> list[Near]:
-        """The ids nearest to the vector (float32, (dim,)), most similar first; empty for an unknown persona."""
+        """The memories nearest to the vector (float32, (dim,)), each once by its best part, most similar first; empty
+        for an unknown persona."""
 
     def delete(self, persona: str, ids: Sequence[str]) -> None:
-        """Take ids away; unknown ones are ignored."""
+        """Take ids away with all their parts; unknown ones are ignored."""
 
     def count(self, persona: str) -> int:
-        """How many vectors the persona has."""
+        """How many memories of the persona are here."""
 
     def versions(self, persona: str, ids: Sequence[str]) -> list[int | None]:
         """The version of each id; None for what is not here."""
 
+    def parts(self, persona: str, ids: Sequence[str]) -> list[int]:
+        """How many vectors of each id are here."""
+
     def listed(self, persona: str, offset: int, limit: int) -> list[str]:
-        """Some of all ids; the order stays while nothing is deleted."""
+        """Some of all ids, each once for every vector it has; the order stays while nothing is deleted."""
 
     def verify(self, persona: str, ids: Sequence[str], vectors: Vectors) -> None:
-        """Return if of these ids those that are here still have these vectors. Raises: Torn.
+        """Return if of these ids the parts that are here still have these vectors. Raises: Torn.
 
         Only this notices an index that lost vectors: counts, versions and a ping do not read it.
         """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trinitas_tasks.tiers.vectors.interface import Vectors, VectorTier
 
 Space = dict[str, tuple[NDArray[np.float32], int]]
-"""Unit vector and version by id."""
+"""Unit vectors, (parts, dim), and version by id."""
 
 
 @dataclass
@@ -37,7 +37,7 @@ class MemoryVectors:
 
     def upsert(self, persona: str, ids: Sequence[str], vectors: Vectors, versions: Sequence[int]) -> None:
         """See VectorTier."""
-        units = _units(np.asarray(vectors, dtype=np.float32))
+        units = [_units(each) for each in vectors]
         with self._spaces.lock:
             if not ids:
                 return
@@ -51,10 +51,9 @@ class MemoryVectors:
         space = self._read(persona)
         if not space:
             return []
-        asked = _units(np.asarray(vector, dtype=np.float32)[np.newaxis])[0]
-        similarities = np.clip(np.stack([unit for unit, _ in space.values()]) @ asked, -1.0, 1.0)
-        near = zip(space, similarities.tolist(), strict=True)
-        return [Near(*each) for each in sorted(near, key=lambda each: -each[1])[:limit]]
+        asked = _units(vector)[0]
+        near = [Near(id_, float(np.clip(np.max(units @ asked), -1.0, 1.0))) for id_, (units, _) in space.items()]
+        return sorted(near, key=lambda each: -each.similarity)[:limit]
 
     def delete(self, persona: str, ids: Sequence[str]) -> None:
         """See VectorTier."""
@@ -72,16 +71,23 @@ class MemoryVectors:
         space = self._read(persona)
         return [space[id_][1] if id_ in space else None for id_ in ids]
 
+    def parts(self, persona: str, ids: Sequence[str]) -> list[int]:
+        """See VectorTier."""
+        space = self._read(persona)
+        return [len(space[id_][0]) if id_ in space else 0 for id_ in ids]
+
     def listed(self, persona: str, offset: int, limit: int) -> list[str]:
         """See VectorTier."""
-        return list(self._read(persona))[offset : offset + limit]
+        every = [id_ for id_, (units, _) in self._read(persona).items() for _ in units]
+        return every[offset : offset + limit]
 
     def verify(self, persona: str, ids: Sequence[str], vectors: Vectors) -> None:
         """See VectorTier."""
         space = self._read(persona)
-        units = _units(np.asarray(vectors, dtype=np.float32))
-        for id_, unit in zip(ids, units, strict=True):
-            if id_ in space and not np.allclose(space[id_][0], unit, atol=1e-3):
+        for id_, expected in zip(ids, vectors, strict=True):
+            kept = space[id_][0] if id_ in space else ()
+            # parts that only one side has are no fault of the vectors
+            if not all(np.allclose(*pair, atol=1e-3) for pair in zip(kept, _units(expected), strict=False)):
                 raise Torn(f"the vector of {id_} of {persona} is another one")
 
     def spare(self) -> VectorTier:
@@ -134,7 +140,8 @@ class _Spare(MemoryVectors):
 
 
 def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The rows at length 1; a row of zeros stays one."""
+    """The rows, or the only one, at length 1, float32, (parts, dim); a row of zeros stays one."""
+    vectors = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     units: NDArray[np.float32] = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
     return units

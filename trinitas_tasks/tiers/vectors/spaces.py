@@ -28,6 +28,11 @@ KNOWN_SECONDS: Final = 10
 RANK: Final = "rank"
 
 
+EF_SEARCH: Final = 400
+"""How many candidates a search of the index keeps. Of 100,000 clustered vectors recall@10 was 0.958 with Chroma's own
+100, 0.998 with 400, for 0.7 ms more. It counts from when a collection is made: later changes had no effect."""
+
+
 class Space(Protocol):
     """Finds a persona's collection."""
 
@@ -80,7 +85,9 @@ class Collections:
         model = self._connection.api.get_or_create_collection(
             second if rank == 0 and (beside is None or beside.name == first) else first,
             metadata={RANK: rank},
-            configuration=CreateCollectionConfiguration(hnsw=CreateHNSWConfiguration(space="cosine")),
+            configuration=CreateCollectionConfiguration(
+                hnsw=CreateHNSWConfiguration(space="cosine", ef_search=EF_SEARCH)
+            ),
         )
         return self.opened(model)
 

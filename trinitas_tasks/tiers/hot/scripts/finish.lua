@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 -- Records whose versions the archive holds leave the outbox, and their time to live starts.
 -- KEYS: outbox
--- ARGV: record prefix, pending prefix, generation prefix,
+-- ARGV: record prefix, pending prefix, generation prefix, grants prefix,
 --       then for each: persona, id, version, seconds (0: it goes at once)
 -- Returns: for each 1, or 0 where a newer version stands
 local time = redis.call('TIME')
 local now_ms = math.floor((time[1] * 1000000 + time[2]) / 1000)
 local done, personas = {}, {}
-for i = 4, #ARGV, 4 do
+for i = 5, #ARGV, 4 do
   local persona, id, version, ttl_ms = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3] * 1000
   local member = persona .. ':' .. id
   local record = ARGV[1] .. member
@@ -22,6 +22,10 @@ for i = 4, #ARGV, 4 do
       redis.call('PEXPIRE', record, string.format('%.0f', ttl_ms))
     end
     personas[persona] = true
+    local marks = redis.call('HGETALL', ARGV[4] .. member)
+    for j = 1, #marks, 2 do
+      if tonumber(marks[j + 1]) > 0 then personas[marks[j]] = true end
+    end
     done[#done + 1] = 1
   else
     done[#done + 1] = 0

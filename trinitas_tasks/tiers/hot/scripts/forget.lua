@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
--- Make one memory unreadable and leave a grave for the tiers below.
--- KEYS: record, outbox, graves, pending, generation, nudge, clock
+-- Make one memory unreadable, end its grants and leave a grave for the tiers below.
+-- KEYS: record, outbox, graves, pending, generation, nudge, clock, grants, granting
 -- ARGV: member, id, nudge_ms, above (the highest version that the caller has seen),
---       version of a replayed forget (0: none),
+--       version of a replayed forget (0: none), owner, granted prefix, lent prefix, generation prefix,
 --       until (us: a forget that comes later was given up by its caller and must not take effect; 0: any time)
 -- Returns: nudge (0 or 1), the version that stands, the time (us)
-local record, outbox, graves, pending, generation, nudge, clock = unpack(KEYS)
-local above, replayed, till = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local record, outbox, graves, pending, generation, nudge, clock, grants, granting = unpack(KEYS)
+local above, replayed, till = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[10])
+local owner, granted, lent, generations = unpack(ARGV, 6, 9)
 local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = string.format('%.0f', now_us)
@@ -22,7 +23,20 @@ end
 local highest = tonumber(redis.call('GET', clock)) or 0
 local version = replayed > 0 and replayed or math.max(now_us, highest + 1, standing + 1, above + 1)
 local stands = string.format('%.0f', version)
-redis.call('SET', clock, string.format('%.0f', math.max(highest, version)))
+local ended = false
+local ends = math.max(version, highest + 1)  -- a replayed forget also ends what was granted since
+local marks = redis.call('HGETALL', grants)
+for i = 1, #marks, 2 do
+  if tonumber(marks[i + 1]) > 0 then
+    ended = true
+    redis.call('HSET', grants, marks[i], string.format('-%.0f', ends))
+    redis.call('ZREM', granted .. marks[i], ARGV[1])
+    redis.call('ZREM', lent .. marks[i], ARGV[2] .. ' ' .. owner)
+    redis.call('INCR', generations .. marks[i])
+  end
+end
+if ended then redis.call('ZADD', granting, math.floor(now_us / 1000), ARGV[1]) end
+redis.call('SET', clock, string.format('%.0f', math.max(highest, ended and ends or version)))
 redis.call('DEL', record)
 redis.call('HSET', record, 'g', '1', 'v', stands)
 redis.call('ZREM', outbox, ARGV[1])

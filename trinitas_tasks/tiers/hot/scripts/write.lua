@@ -1,13 +1,14 @@
 #!lua
 -- Keep one memory with its outbox entry.
--- KEYS: record, outbox, graves, pending, generation, nudge, clock, dedup
+-- KEYS: record, outbox, graves, pending, generation, nudge, clock, grants, granting, dedup
 -- ARGV: member, id, body, dedup_ms (0: off), nudge_ms, outbox_limit, record prefix of the persona,
 --       above (the highest version that the caller has seen), version of a replayed write (0: none),
+--       generation prefix,
 --       until (us: a write that comes later was given up by its caller and must not take effect; 0: any time)
 -- Returns: id, fresh (0 or 1), nudge (0 or 1), the version that stands ('0': none here), the time (us)
-local record, outbox, graves, pending, generation, nudge, clock, dedup = unpack(KEYS)
+local record, outbox, graves, pending, generation, nudge, clock, grants, granting, dedup = unpack(KEYS)
 local member, id, body, dedup_ms, nudge_ms, limit, prefix = unpack(ARGV)
-local above, replayed, till = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local above, replayed, till = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[11])
 local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now_ms = math.floor(now_us / 1000)
@@ -23,7 +24,7 @@ if dedup_ms ~= '0' then
     return {known, 0, 0, first[1] or '0', now}
   end
 end
-local old = redis.call('HMGET', record, 'v', 'b')
+local old = redis.call('HMGET', record, 'v', 'b', 'g')
 local standing = tonumber(old[1]) or 0
 local repeated = replayed == 0 and old[2] == body  -- the same call again
 if repeated or (replayed > 0 and replayed <= standing) then
@@ -44,6 +45,16 @@ redis.call('ZADD', outbox, now_ms, member)
 redis.call('ZADD', pending, now_ms, id)
 redis.call('ZREM', graves, member)
 redis.call('INCR', generation)
+if old[3] then  -- its mark goes, which ended also those grants that only the archive knows
+  local ends = math.max(standing, math.abs(tonumber(redis.call('HGET', grants, '*')) or 0))
+  redis.call('HSET', grants, '*', string.format('-%.0f', ends))
+  redis.call('PERSIST', grants)
+  redis.call('ZADD', granting, now_ms, member)
+end
+local marks = redis.call('HGETALL', grants)
+for i = 1, #marks, 2 do
+  if tonumber(marks[i + 1]) > 0 then redis.call('INCR', ARGV[10] .. marks[i]) end
+end
 if dedup_ms ~= '0' then
   redis.call('SET', dedup, id, 'PX', dedup_ms)
 end

@@ -1,0 +1,270 @@
+"""The two retrievers of one search: by words and by meaning, each as far down as asked."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from trinitas_tasks.embedding.interface import Embedder
+from trinitas_tasks.errors import TrinitasError
+from trinitas_tasks.model import Key, MemoryItem, Record
+from trinitas_tasks.policy.fusion import STAND_IN, Evidence
+from trinitas_tasks.policy.text import admits, coverage, query_terms, terms
+from trinitas_tasks.query import Query, Ranking
+from trinitas_tasks.services import granted
+from trinitas_tasks.services.fulltext import FullText
+from trinitas_tasks.services.hydration import Hydrator
+from trinitas_tasks.services.scope import Scope
+from trinitas_tasks.tiers.archive.interface import Archive
+from trinitas_tasks.tiers.hot.interface import HotTier
+from trinitas_tasks.tiers.lexical.interface import Wanted
+from trinitas_tasks.tiers.vectors.interface import VectorTier
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+PENDING: Final = 1000
+"""How many of each owner's newest unarchived memories are matched by their words."""
+BESIDE: Final = ThreadPoolExecutor(4, thread_name_prefix="recall")
+"""Searches by words while the query is embedded."""
+LOST: Final = "it has lost vectors of this persona, which are being put back"
+VECTOR_SECONDS: Final = 3600
+"""How long the vector of a query is kept."""
+LISTED: Final = 10_000
+"""How many of those that filters alone admit can be paged through."""
+FILTERED: Final = 4
+"""How many times more is asked of the vector tier, which knows no filters, where some will not be admitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """What a search asks."""
+
+    hot: HotTier
+    archive: Archive
+    vectors: VectorTier
+    fulltext: FullText
+    embedder: Embedder
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What each retriever says of the memories that it names, best first: coverages and cosines.
+
+    ``more``: further down there may be others.
+    """
+
+    coverages: Mapping[Key, float]
+    cosines: Mapping[Key, float]
+    trust: float
+    more: bool
+
+    def evidence(self) -> dict[Key, Evidence]:
+        """For each memory. What dense search does not name is no more like the question than the last that it names."""
+        floor = min(self.cosines.values(), default=0.0)
+        return {
+            key: Evidence(self.coverages.get(key, 0.0), self.cosines.get(key, floor), self.trust)
+            for key in {**self.coverages, **self.cosines}
+        }
+
+
+@dataclass(slots=True)
+class Retrievers:
+    """Asks the tiers on behalf of one search, and notes which answered and which did not."""
+
+    query: Query
+    scope: Scope
+    tiers: Tiers
+    hydrator: Hydrator
+    answered: list[str] = field(default_factory=list)
+    degraded: list[str] = field(default_factory=list)
+    _pending: list[MemoryItem] = field(init=False)
+    _vector: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        # read before the tiers below are asked: what is archived meanwhile must be in one of the lists
+        found = [record.item for owner in self._lenders for record in self.tiers.hot.pending(owner, PENDING)]
+        self._pending = [item for item in found if self.scope.admits(Key(item.persona, item.id)) and self.admits(item)]
+
+    def admits(self, item: MemoryItem) -> bool:
+        """Whether a memory has what is asked of an answer."""
+        return admits(self.query, item)
+
+    def lists(self, depth: int) -> Lists:
+        """The ``depth`` best of each retriever."""
+        by_words = BESIDE.submit(lambda: self._by_words(depth))
+        cosines = self._by_meaning(depth) if self.query.ranking != Ranking.FULLTEXT else {}
+        coverages = by_words.result() if self.query.ranking != Ranking.DENSE else {}
+        more = len(coverages) >= depth or len(cosines) >= depth
+        # where the words find nothing the vectors are all there is
+        trust = self.tiers.embedder.fluency(self.query.text) if coverages and cosines else float(bool(cosines))
+        return Lists(coverages, cosines, trust, more)
+
+    def listed(self) -> list[Key]:
+        """What the filters admit, the newest first; nothing where there are none."""
+        query = self.query
+        if not query.filters.narrow and not query.phrases:
+            return []
+        found: dict[Key, None] = {Key(item.persona, item.id): None for item in reversed(self._pending)}
+        for owner in self._lenders:
+            ids = self.ask("archive", partial(self.tiers.archive.matching, owner, query.filters, LISTED))
+            found |= {key: None for each in ids if self.scope.admits(key := Key(owner, each))}
+        return list(found)
+
+    def around(self, keys: Sequence[Key], context: int) -> list[tuple[list[Key], list[Key]]]:
+        """For each the so many memories before and after it in its session, whoever may see them."""
+        found = self.ask("archive", lambda: self.tiers.archive.around(keys, context, context))
+        found = found or [([], [])] * len(keys)
+        return [([key_of(each) for each in before], [key_of(each) for each in after]) for before, after in found]
+
+    # By words.
+
+    def _by_words(self, depth: int) -> dict[Key, float]:
+        if not query_terms(self.query.text):
+            return {}
+        try:
+            found = [match for owner in self._lenders for match in self._matches(owner, depth)]
+        except TrinitasError as error:
+            self.missing("fulltext", error)
+            found = [match for owner in self._lenders for match in self._stand_ins(owner, depth)]
+        else:
+            _note(self.answered, "fulltext")
+        return _best(dict(found))
+
+    @property
+    def _lenders(self) -> list[str]:
+        """Everybody of whose memories some are in scope."""
+        return sorted({*self.scope.owners, *(key.persona for key in self.scope.granted)})
+
+    def _matches(self, owner: str, depth: int) -> Iterator[tuple[Key, float]]:
+        query = self.query
+        lent = None if owner in self.scope.owners else frozenset(k.id for k in self.scope.granted if k.persona == owner)
+        phrases = tuple(tuple(terms(phrase)) for phrase in query.phrases)
+        wanted = Wanted(query_terms(query.text), phrases, query.filters, lent)
+        for match in self.tiers.fulltext.search(owner, wanted, depth):
+            yield Key(owner, match.id), match.coverage
+        for match in self.tiers.fulltext.score(owner, wanted, self._pending):
+            yield Key(owner, match.id), match.coverage
+
+    def _stand_ins(self, owner: str, depth: int) -> Iterator[tuple[Key, float]]:
+        """What the archive's own full text finds. Its scores are scaled to the best: they do not tell how much of the
+        question that covers."""
+        words, filters = query_terms(self.query.text), self.query.filters
+        search = lambda: self.tiers.archive.search_text(owner, list(words), depth, filters=filters)  # noqa: E731
+        matches = self.ask("archive", search)
+        top = max((match.score for match in matches), default=0.0) or 1.0
+        for match in matches:
+            if self.scope.admits(key := Key(owner, match.id)):
+                yield key, STAND_IN * match.score / top
+        for item in self._pending:
+            if item.persona == owner and (share := coverage(words, item)):
+                yield Key(owner, item.id), STAND_IN * share
+
+    # By meaning.
+
+    def _by_meaning(self, depth: int) -> dict[Key, float]:
+        if not self.query.text.strip():
+            return {}
+        try:
+            vector = self._embedded()
+        except TrinitasError as error:
+            self.missing("model", error)
+            return {}
+        found: dict[Key, float] = {}
+        for owner in self.scope.owners:
+            found |= self._nearest(owner, vector, depth)
+        return _best(found | self._granted(vector, depth))
+
+    def _embedded(self) -> NDArray[np.float32]:
+        if self._vector is None:
+            self._vector = _vector(self.query.text, self.tiers.hot, self.tiers.embedder)
+        return self._vector
+
+    def _nearest(self, owner: str, vector: NDArray[np.float32], depth: int) -> dict[Key, float]:
+        """From the vector tier; by an exact scan of the archive's vectors where that has too few."""
+        narrow = self.query.filters.narrow or bool(self.query.phrases)
+        reach = depth * FILTERED if narrow else depth
+        near = self.ask("chroma", lambda: self.tiers.vectors.query(owner, vector, reach))
+        found = {Key(owner, each.id): each.similarity for each in near}
+        if len(near) >= reach:
+            if not narrow:
+                return found
+            admitted = {key for key, read in self.hydrator.read(found).items() if self.admits(read.item)}
+            if len(admitted) >= min(depth, 2 * (self.query.skip + self.query.limit)):
+                return {key: similarity for key, similarity in found.items() if key in admitted}
+        # so few: the persona has no more, and this is quick; or the index was lost, which Chroma does not notice
+        scanned = self.ask(
+            "archive",
+            lambda: self.tiers.archive.nearest(
+                owner, vector, self.tiers.embedder.name, depth, filters=self.query.filters
+            ),
+        )
+        if len(near) < len(scanned) / 2 and "chroma" in self.answered and self._lost(owner, len(near), len(scanned)):
+            self.answered.remove("chroma")
+            _note(self.degraded, f"chroma: {LOST}")
+        return {Key(owner, each.id): each.similarity for each in scanned} or found
+
+    def _lost(self, owner: str, near: int, scanned: int) -> bool:
+        """Whether the index lacks vectors that it has had, and not only such as are on their way into it."""
+        waiting = self.ask("archive", lambda: [self.tiers.archive.stats(owner).unindexed])
+        return near < (scanned - sum(waiting)) / 2
+
+    def _granted(self, vector: NDArray[np.float32], depth: int) -> dict[Key, float]:
+        """Exactly: what was granted is in its owners' spaces, among what was not."""
+        if not self.scope.granted:
+            return {}
+        archive, model = self.tiers.archive, self.tiers.embedder.name
+        scan = lambda: granted.nearest(vector, self.scope.granted, archive=archive, model=model, limit=depth)  # noqa: E731
+        return {close.key: close.similarity for close in self.ask("archive", scan)}
+
+    # What came of asking.
+
+    def ask(self, tier: str, question: Callable[[], list[T]]) -> list[T]:
+        """The tier's answer, or nothing with the reason noted: one missing tier is no failure."""
+        try:
+            answer = question()
+        except TrinitasError as error:
+            self.missing(tier, error)
+            return []
+        _note(self.answered, tier)
+        return answer
+
+    def missing(self, tier: str, error: TrinitasError) -> None:
+        """Note that a tier did not answer."""
+        logger.warning("recall without %s: %s", tier, error)
+        _note(self.degraded, f"{tier}: {error}")
+
+
+def key_of(record: Record) -> Key:
+    """The record's key."""
+    return Key(record.item.persona, record.item.id)
+
+
+def _note(noted: list[str], what: str) -> None:
+    if what not in noted:
+        noted.append(what)
+
+
+def _best(scores: Mapping[Key, float]) -> dict[Key, float]:
+    """The highest first."""
+    return dict(sorted(scores.items(), key=lambda pair: -pair[1]))
+
+
+def _vector(text: str, hot: HotTier, embedder: Embedder) -> NDArray[np.float32]:
+    name = hashlib.blake2b(f"{embedder.name}\0{text}".encode(), digest_size=16).hexdigest()
+    if (cached := hot.cached_vector(name)) is not None:
+        import numpy as np  # noqa: PLC0415 - beat and lifecycle workers run without it
+
+        return np.frombuffer(cached, np.float32)
+    vector: NDArray[np.float32] = embedder.encode([text])[0]
+    hot.cache_vector(name, vector.tobytes(), VECTOR_SECONDS)
+    return vector
