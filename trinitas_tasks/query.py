@@ -31,6 +31,9 @@ class Filters(BaseModel):
     min_importance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     metadata: Annotated[dict[str, Any], AfterValidator(checked_json)] = Field(default_factory=dict)
     """Its metadata has these keys with these values."""
+    include_archived: bool = False
+    """Also what left the index for its age, or because it was forgotten (see policy.retention). Only the archive and the
+    indexes know of that: ``admit`` does not look at it."""
 
     def admit(self, item: MemoryItem) -> bool:
         """Whether this memory counts."""
@@ -54,7 +57,7 @@ class Filters(BaseModel):
     @property
     def narrow(self) -> bool:
         """Whether anything is filtered at all."""
-        return self != Filters()
+        return self != Filters(include_archived=self.include_archived)
 
 
 def _is_same_json(one: Any, other: Any) -> bool:

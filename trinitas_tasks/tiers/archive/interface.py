@@ -12,6 +12,8 @@ from pydantic import JsonValue
 from trinitas_tasks.model import Key, MemoryType, Position, Record
 from trinitas_tasks.policy.grants import Grant
 from trinitas_tasks.query import Filters
+from trinitas_tasks.policy.prediction import Follower
+from trinitas_tasks.tiers.archive.lives import Lives
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,11 +34,13 @@ class Row:
 
 
 class Unindexed(NamedTuple):
-    """An archived memory whose vectors (float32, (parts, dim)) the vector tier does not have yet."""
+    """An archived memory whose vectors (float32, (parts, dim)) the vector tier does not have yet, where they belong:
+    among the ``cold`` ones or the others."""
 
     key: Key
     version: int
     vectors: NDArray[np.float32]
+    cold: bool
 
 
 class Listed(NamedTuple):
@@ -50,6 +54,7 @@ class Listed(NamedTuple):
     embedded: bool
     indexed: bool
     parts: int
+    cold: bool
 
 
 class Match(NamedTuple):
@@ -67,19 +72,13 @@ class Similar(NamedTuple):
 
 
 class Change(NamedTuple):
-    """That a memory was stored or, without a ``record``, erased; ``change`` numbers all of them in their order."""
+    """That a memory was stored, became ``cold`` or active again or, without a ``record``, was erased; ``change`` numbers
+    all of them in their order."""
 
     change: int
     key: Key
     record: Record | None
-
-
-class Touch(NamedTuple):
-    """Accesses to add to what the archive counts."""
-
-    key: Key
-    reads: int
-    last: datetime
+    cold: bool = False
 
 
 class DeadLetter(NamedTuple):
@@ -129,11 +128,14 @@ class Reader(Protocol):
         """The ids of the persona's memories that the filters admit, newest first: by their timestamp, then by the
         order in which they came."""
 
+    def followers(self, keys: Sequence[Key]) -> dict[Key, list[Follower]]:
+        """See Lives."""
+
     def close(self) -> None:
         """Give the connections back."""
 
 
-class Archive(Reader, Protocol):
+class Archive(Reader, Lives, Protocol):
     """Everything is transactional. Of two versions of a memory the higher wins, whatever the order of
     arrival; a version at or below one that was erased is not stored.
 
@@ -171,8 +173,9 @@ class Archive(Reader, Protocol):
         """For each key the memories before and after it in its session, the oldest first (by timestamp, then as they
         came); none where it has no session or is not here."""
 
-    def mark_indexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
-        """The vector tier has the vectors of this model for these versions."""
+    def mark_indexed(self, keys: Sequence[tuple[Key, int]], model: str, *, cold: bool = False) -> None:
+        """The vector tier has the vectors of this model for these versions, among the ``cold`` ones or the others; what
+        does not belong there (any more) is not marked."""
 
     def mark_unindexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
         """The vector tier lacks the vectors of this model for these versions."""
@@ -188,9 +191,6 @@ class Archive(Reader, Protocol):
     ) -> list[Similar]:
         """The persona's memories that the filters admit whose vectors of this model and dimension are most similar,
         best first: exact, by looking at every one. Of a memory in parts the best one counts."""
-
-    def touch(self, touches: Sequence[Touch]) -> None:
-        """Add accesses; what is not here is ignored."""
 
     def put_grants(self, grants: Sequence[Grant]) -> None:
         """Keep grants and the marks of revoked ones; of each the higher version wins, and what was granted before a

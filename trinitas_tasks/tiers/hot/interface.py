@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
 from trinitas_tasks.model import Key, MemoryItem, Record
+from trinitas_tasks.tiers.hot.living import Access as Access
+from trinitas_tasks.tiers.hot.living import Copies as Copies
+from trinitas_tasks.tiers.hot.living import Living
+from trinitas_tasks.tiers.hot.living import Noted as Noted
+from trinitas_tasks.tiers.hot.living import Reads as Reads
+from trinitas_tasks.tiers.hot.living import Said as Said
+from trinitas_tasks.tiers.hot.living import Searches as Searches
+from trinitas_tasks.tiers.hot.living import Signal as Signal
+from trinitas_tasks.tiers.hot.living import Step as Step
 from trinitas_tasks.tiers.hot.sharing import Barred as Barred
 from trinitas_tasks.tiers.hot.sharing import Gone as Gone
 from trinitas_tasks.tiers.hot.sharing import Grants as Grants
@@ -73,12 +81,14 @@ class Grave:
 class Finished:
     """A claimed memory that the archive holds: it may leave the hot tier after ``seconds``.
 
-    0 means that the archive holds something newer: this copy goes at once.
+    0 means that the archive holds something newer: this copy goes at once. ``slides``: each read gives it this time
+    anew, as those that are only cached have it.
     """
 
     key: Key
     version: int
     seconds: int
+    slides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +114,6 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """How often and when last a memory was read since the counts were taken last."""
-
-    key: Key
-    count: int
-    last: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class HotStats:
     """``outbox`` memories wait to be archived, the oldest for ``lag_seconds``; ``pending`` are the persona's own."""
 
@@ -123,10 +124,11 @@ class HotStats:
     details: Mapping[str, str | int] = field(default_factory=dict)
 
 
-class HotTier(Sharing, Protocol):
+class HotTier(Sharing, Living, Protocol):
     """Records, the outbox of what is to be archived, and caches. Errors: Unavailable, Overloaded.
 
-    Times to live are armed by ``finish`` alone: a record without one is the only copy. Of two states of one memory
+    Times to live are armed by ``finish`` alone: a record without one is the only copy. All others together take no
+    more room than they are given, at any time: what is worth least goes first. Of two states of one memory
     the lower version always loses; a new version is greater than every one before and than ``above``, the highest
     that the caller has seen.
     """
@@ -192,8 +194,9 @@ class HotTier(Sharing, Protocol):
     def due(self) -> bool:
         """Whether anything can be claimed now."""
 
-    def refill(self, records: Sequence[tuple[Record, int]]) -> None:
-        """Keep copies of archived records for so many seconds, where nothing stands in their place."""
+    def refill(self, records: Sequence[tuple[Record, int]], *, asked: bool = True) -> None:
+        """Keep copies of archived records for so many seconds after their last read, where nothing stands in their
+        place and there is room. ``asked``: somebody wanted to read them, which counts as fetched (see Reads)."""
 
     def pending(self, persona: str, limit: int) -> list[Record]:
         """The persona's newest records that are not archived yet."""
@@ -215,9 +218,6 @@ class HotTier(Sharing, Protocol):
 
     def changed(self, personas: Sequence[str]) -> None:
         """What the persona's recalls find has changed: cached answers end."""
-
-    def take_accesses(self, limit: int) -> list[Access]:
-        """Take counted accesses; what is taken is not given again."""
 
     def stats(self, persona: str) -> HotStats:
         """Counts and the state of the server."""

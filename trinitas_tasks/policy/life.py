@@ -1,0 +1,45 @@
+"""The rules by which memories live: thresholds and half-lives, of all personas or of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trinitas_tasks.model import MemoryType
+
+Days = Annotated[float, Field(gt=0, le=36_500)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _days(working: float, episodic: float, semantic: float, procedural: float) -> Mapping[MemoryType, float]:
+    return dict(zip(MemoryType, (working, episodic, semantic, procedural), strict=True))
+
+
+class Rules(BaseModel):
+    """How a persona's memories live. All ages are counted from the last use: the timestamp, or the last access after it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    half_life_days: Mapping[MemoryType, Days] = _days(1 / 24, 7, 180, 365)
+    """After how long the part that recency has in the importance is half of what it was."""
+    stability_days: Mapping[MemoryType, Days] = _days(2, 14, 120, 365)
+    """How well a memory of middling importance is remembered before its first access (see policy.retention)."""
+    forget_below: Share = 0.1
+    """A memory whose retention is less is archived."""
+    max_memories: Annotated[int, Field(ge=0)] = 0
+    """Of more than so many those with the least retention are archived; 0: any number."""
+    delete_after_days: Mapping[MemoryType, Days] = Field(default_factory=dict)
+    """Archived memories of these types that were not used for so long are deleted, for good; none by default."""
+    keep_score: Share = 0.6
+    """A working memory of at least this importance becomes a lasting one."""
+    keep_reads: Annotated[int, Field(ge=1)] = 3
+    """So does one that was read so often."""
+    duplicate: Share = 0.97
+    """Memories whose vectors are at least so similar say the same, if their words agree."""
+    archive_days: Days | None = None
+    """Episodic memories that were not used for so long are archived; None: SQLITE_ARCHIVE_DAYS."""
+
+
+DEFAULT: Final = Rules()
