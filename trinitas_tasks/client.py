@@ -296,6 +296,7 @@ class MemoryClient:
         filters: Filters | Mapping[str, Any] | None = None,
         boosts: Boosts | Mapping[str, float] | None = None,
         min_similarity: float = 0.0,
+        include_archived: bool = False,
         context: int = 0,
         collapse: bool = True,
         explain: bool = False,
@@ -309,14 +310,16 @@ class MemoryClient:
         ``since:2026-05`` and ``before:yesterday`` filter as ``filters`` (of query.Filters) does; a time that it names
         ("in May", 「先週」) lets memories from then come higher: times are counted from ``now``. ``boosts`` (of
         query.Boosts) raise the recent, important or often read ones; ``min_similarity`` leaves out what is less
-        relevant, 0 to 1. ``context`` brings so many neighbours of each hit in its session, ``explain`` says which words
+        relevant, 0 to 1. ``include_archived`` also finds what left the index because it is old or was forgotten; to be
+        found or read brings it back. ``context`` brings so many neighbours of each hit in its session, ``explain`` says which words
         were found, ``after`` goes on where another recall of the same question ended (its ``next``).
 
         Sees what this client has written, embedded or not. While Redis or the search workers are away, it is answered
         by words, if the archive is on this machine; ``degraded`` says so. Raises: InvalidQuery, Unavailable.
         """
         given = filters if isinstance(filters, Mapping) else {} if filters is None else filters.model_dump()
-        wanted = {"types": (types,) if isinstance(types, str) else types} if types else {}
+        wanted: dict[str, Any] = {"types": (types,) if isinstance(types, str) else types} if types else {}
+        wanted |= {"include_archived": True} if include_archived else {}
         now, whose = now or utc_now().astimezone(), self._whose(persona)
         query = Query.build(
             text=text,

@@ -296,3 +296,22 @@ def test_no_text_is_kept(tmp_path: Path) -> None:
     lexical.close()
     kept = b"".join(each.read_bytes() for each in tmp_path.rglob("*") if each.is_file())
     assert b"hunter2" not in kept
+
+
+def test_cold_memories_are_found_only_where_they_are_searched(lexical: LexicalTier) -> None:
+    keep(lexical, document("the old harbour", id="old"), document("the new harbour", id="new"))
+    cold = document("the old harbour", id="old")._replace(cold=True)
+    keep(lexical, cold, change=2)
+    wanted = Wanted(query_terms("harbour"))
+    assert [match.id for match in lexical.search("athena", wanted, 10)] == ["new"]
+    assert [match.id for match in lexical.search("athena", wanted, 10, cold=True)] == ["old"]
+    assert [collection.texts for collection in lexical.collections("athena", ["harbour"], cold=True)] == [1, 1]
+    assert lexical.count() == 2
+
+    keep(lexical, document("the old harbour", id="old"), gone=("new",), change=3)
+    assert [match.id for match in lexical.search("athena", wanted, 10)] == ["old"]
+    assert lexical.search("athena", wanted, 10, cold=True) == []
+
+    keep(lexical, cold, change=4)
+    keep(lexical, gone=("old",), change=5)
+    assert lexical.count() == 0

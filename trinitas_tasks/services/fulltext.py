@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from trinitas_tasks.errors import Unavailable
@@ -57,13 +58,14 @@ class FullText:
         self._base = self._seen = Position(0, 0)
         """Where the index was when what it lacks was read, and up to where that has been read."""
 
-    def search(self, persona: str, wanted: Wanted, limit: int) -> list[Match]:
+    def search(self, persona: str, wanted: Wanted, limit: int, *, cold: bool = False) -> list[Match]:
         """The best of the persona's memories, as LexicalTier. Raises: Unavailable; also while the index is built."""
         fresh = self._caught_up()
         mine = {key.id: each for key, each in fresh.items() if key.persona == persona}
-        known = self._lexical.search(persona, wanted, limit + len(mine))
+        known = self._lexical.search(persona, wanted, limit + len(mine), cold=cold)
         found = [match for match in known if match.id not in mine]
-        found += self._scored(persona, wanted, [each for each in mine.values() if each is not None])
+        beside = [each for each in mine.values() if each is not None and each.document.cold == cold]
+        found += self._scored(persona, wanted, beside, cold=cold)
         return sorted(found, key=lambda match: (-match.coverage, match.id))[:limit]
 
     def score(self, persona: str, wanted: Wanted, items: Iterable[MemoryItem]) -> list[Match]:
@@ -71,14 +73,16 @@ class FullText:
         mine = [self._read(Document(item, index_terms(item), ())) for item in items if item.persona == persona]
         return self._scored(persona, wanted, mine)
 
-    def _scored(self, persona: str, wanted: Wanted, documents: Sequence[_Fresh]) -> list[Match]:
+    def _scored(
+        self, persona: str, wanted: Wanted, documents: Sequence[_Fresh], *, cold: bool = False
+    ) -> list[Match]:
         admitted = [each for each in documents if _admits(wanted, each.document.item)]
         if not admitted:
             return []
         terms: dict[str, float] = {}
         for stem, weight in zip(self._lexical.stems(wanted.terms), wanted.terms.values(), strict=True):
             terms[stem] = terms.get(stem, 0.0) + weight
-        collections = self._lexical.collections(persona, terms)
+        collections = self._lexical.collections(persona, terms, cold=cold)
         ideal = sum(each.ideal(terms) for each in collections)
         scores = (
             sum(
@@ -166,16 +170,23 @@ class FullText:
 
     def _documents(self, changes: Sequence[Change], fresh: Mapping[Key, _Fresh | None]) -> dict[Key, _Fresh | None]:
         changed = {change.key: change.record.item for change in changes if change.record is not None}
+        cold = {change.key for change in changes if change.cold}
         made: dict[Key, _Fresh | None] = {change.key: None for change in changes}
         around = self._around(changed)
         others = {Key(item.persona, item.id): item for near in around.values() for item in near}
         others |= self._stood_beside([change.key for change in changes], fresh)
         others = {key: item for key, item in others.items() if key not in made}
         around |= self._around(others)
+        cold |= self._cold(others)
         terms: dict[Key, list[str]] = {}
         for key, item in (changed | others).items():
-            made[key] = self._read(_document(item, around.get(key, ()), terms))
+            made[key] = self._read(_document(item, around.get(key, ()), terms)._replace(cold=key in cold))
         return made
+
+    def _cold(self, keys: Iterable[Key]) -> set[Key]:
+        by_persona = groupby(sorted(keys), key=lambda key: key.persona)
+        asked = ((persona, [key.id for key in mine]) for persona, mine in by_persona)
+        return {Key(persona, id_) for persona, ids in asked for id_ in self._archive.cold(persona, ids)}
 
     def _around(self, items: Mapping[Key, MemoryItem]) -> dict[Key, list[MemoryItem]]:
         in_session = [key for key, item in items.items() if session(item) is not None]

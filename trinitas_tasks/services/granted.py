@@ -35,12 +35,16 @@ def load(keys: Iterable[Key], archive: Reader) -> dict[Key, Record]:
 
 
 def nearest(
-    vector: NDArray[np.float32], keys: Collection[Key], *, archive: Archive, model: str, limit: int
+    vector: NDArray[np.float32], keys: Collection[Key], *, archive: Archive, model: str, limit: int, cold: bool
 ) -> list[Close]:
-    """Those of them whose vectors are most similar to this one, best first: exactly. Raises: Unavailable."""
+    """Those of them whose vectors are most similar to this one, best first: exactly; the ``cold`` ones only if asked
+    for. Raises: Unavailable."""
     close: list[Close] = []
     for owner, group in groupby(sorted(keys), key=lambda key: key.persona):
         mine = list(group)
+        if not cold:
+            left_out = archive.cold(owner, [key.id for key in mine])
+            mine = [key for key in mine if key.id not in left_out]
         vectors = archive.vectors(owner, [key.id for key in mine], model)
         close += [
             Close(key, _cosine(vector, each)) for key, each in zip(mine, vectors, strict=True) if each is not None

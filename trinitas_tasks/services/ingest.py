@@ -105,22 +105,27 @@ def ingest(
 
 
 def index_missing(*, hot: HotTier, archive: Archive, vectors: VectorTier, model: str, limit: int) -> int:
-    """Index what was archived while the vector tier was away, at most ``limit`` memories; how many.
+    """Index what was archived, or became active again, while the vector tier was away, and take out what became cold;
+    at most ``limit`` memories; how many.
 
     Where it still is, they wait on. Raises: Unavailable when the hot tier or the archive cannot be reached.
     """
     missing = archive.unindexed(model, limit)
     indexed = 0
-    for persona, group in groupby(sorted(missing, key=lambda each: each.key), key=lambda each: each.key.persona):
+    ordered = sorted(missing, key=lambda each: (each.key.persona, each.cold, each.key.id))
+    for (persona, cold), group in groupby(ordered, key=lambda each: (each.key.persona, each.cold)):
         mine = list(group)
         ids = [each.key.id for each in mine]
         versions = [each.version for each in mine]
         try:
-            vectors.upsert(persona, ids, [each.vectors for each in mine], versions)
+            if cold:
+                vectors.delete(persona, ids)
+            else:
+                vectors.upsert(persona, ids, [each.vectors for each in mine], versions)
         except Unavailable as error:  # of one persona perhaps, whose vectors are torn: that must not hold up the others
             logger.info("%d memories of %s are not indexed yet: %s", len(mine), persona, error)
             continue
-        archive.mark_indexed(_settled(persona, ids, versions, model, vectors, archive), model)
+        archive.mark_indexed(_settled(persona, ids, versions, model, vectors, archive), model, cold=cold)
         hot.changed([persona])
         indexed += len(mine)
     return indexed

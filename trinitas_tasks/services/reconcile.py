@@ -33,7 +33,7 @@ OLDER: Final = "an older copy in Redis"
 FORGOTTEN: Final = "forgotten in Redis, but still in the archive"
 UNKNOWN: Final = "a copy in Redis of what the archive does not have"
 UNEMBEDDED: Final = "no vector of this model in the archive"
-UNINDEXED: Final = "missing in Chroma, or there in another version or number of parts"
+UNINDEXED: Final = "missing in Chroma, or there in another version or number of parts, or though it is cold"
 ORPHAN: Final = "in Chroma, but not in the archive"
 TORN: Final = "Chroma cannot read its files of this persona"
 
@@ -173,8 +173,10 @@ def _unindexed(
         return []
     ids = [row.key.id for row in rows]
     known = zip(rows, vectors.versions(persona, ids), vectors.parts(persona, ids), strict=True)
-    wrong = [row for row, version, parts in known if (version, parts) != (row.version, row.parts)]
-    there = [row.key.id for row in set(rows) - set(wrong)]
+    wrong = [
+        row for row, *found in known if found != ([None, 0] if row.cold else [row.version, row.parts])
+    ]
+    there = [row.key.id for row in set(rows) - set(wrong) if not row.cold]
     sample = random.sample(there, min(SAMPLE, len(there)))
     expected = zip(sample, archive.vectors(persona, sample, model), strict=True)
     kept = {each: its for each, its in expected if its is not None}

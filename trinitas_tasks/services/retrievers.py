@@ -150,8 +150,9 @@ class Retrievers:
         lent = None if owner in self.scope.owners else frozenset(k.id for k in self.scope.granted if k.persona == owner)
         phrases = tuple(tuple(terms(phrase)) for phrase in query.phrases)
         wanted = Wanted(query_terms(query.text), phrases, query.filters, lent)
-        for match in self.tiers.fulltext.search(owner, wanted, depth):
-            yield Key(owner, match.id), match.coverage
+        for cold in (False, True) if query.filters.include_archived else (False,):
+            for match in self.tiers.fulltext.search(owner, wanted, depth, cold=cold):
+                yield Key(owner, match.id), match.coverage
         for match in self.tiers.fulltext.score(owner, wanted, self._pending):
             yield Key(owner, match.id), match.coverage
 
@@ -182,6 +183,8 @@ class Retrievers:
         found: dict[Key, float] = {}
         for owner in self.scope.owners:
             found |= self._nearest(owner, vector, depth)
+            if self.query.filters.include_archived:
+                found |= self._scanned(owner, vector, depth, cold=True)
         return _best(found | self._granted(vector, depth))
 
     def _embedded(self) -> NDArray[np.float32]:
@@ -202,16 +205,17 @@ class Retrievers:
             if len(admitted) >= min(depth, 2 * (self.query.skip + self.query.limit)):
                 return {key: similarity for key, similarity in found.items() if key in admitted}
         # so few: the persona has no more, and this is quick; or the index was lost, which Chroma does not notice
-        scanned = self.ask(
-            "archive",
-            lambda: self.tiers.archive.nearest(
-                owner, vector, self.tiers.embedder.name, depth, filters=self.query.filters
-            ),
-        )
+        scanned = self._scanned(owner, vector, depth)
         if len(near) < len(scanned) / 2 and "chroma" in self.answered and self._lost(owner, len(near), len(scanned)):
             self.answered.remove("chroma")
             _note(self.degraded, f"chroma: {LOST}")
-        return {Key(owner, each.id): each.similarity for each in scanned} or found
+        return scanned or found
+
+    def _scanned(self, owner: str, vector: NDArray[np.float32], depth: int, *, cold: bool = False) -> dict[Key, float]:
+        """Exactly, by all vectors in the archive; what is cold is in no index of vectors."""
+        archive, model, filters = self.tiers.archive, self.tiers.embedder.name, self.query.filters
+        scan = partial(archive.nearest, owner, vector, model, depth, filters=filters, cold=cold)
+        return {Key(owner, each.id): each.similarity for each in self.ask("archive", scan)}
 
     def _lost(self, owner: str, near: int, scanned: int) -> bool:
         """Whether the index lacks vectors that it has had, and not only such as are on their way into it."""
@@ -223,7 +227,10 @@ class Retrievers:
         if not self.scope.granted:
             return {}
         archive, model = self.tiers.archive, self.tiers.embedder.name
-        scan = lambda: granted.nearest(vector, self.scope.granted, archive=archive, model=model, limit=depth)  # noqa: E731
+        cold = self.query.filters.include_archived
+        scan = partial(
+            granted.nearest, vector, self.scope.granted, archive=archive, model=model, limit=depth, cold=cold
+        )
         return {close.key: close.similarity for close in self.ask("archive", scan)}
 
     # What came of asking.

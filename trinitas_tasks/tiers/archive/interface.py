@@ -187,10 +187,18 @@ class Archive(Reader, Lives, Protocol):
         """The vectors (float32, (parts, dim)) of each in order, None where there is none of this model."""
 
     def nearest(
-        self, persona: str, vector: NDArray[np.float32], model: str, limit: int, *, filters: Filters = UNFILTERED
+        self,
+        persona: str,
+        vector: NDArray[np.float32],
+        model: str,
+        limit: int,
+        *,
+        filters: Filters = UNFILTERED,
+        cold: bool = False,
     ) -> list[Similar]:
         """The persona's memories that the filters admit whose vectors of this model and dimension are most similar,
-        best first: exact, by looking at every one. Of a memory in parts the best one counts."""
+        best first: exact, by looking at every one, of the ``cold`` ones or of the others. Of a memory in parts the best
+        one counts."""
 
     def put_grants(self, grants: Sequence[Grant]) -> None:
         """Keep grants and the marks of revoked ones; of each the higher version wins, and what was granted before a

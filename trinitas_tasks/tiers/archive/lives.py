@@ -183,6 +183,9 @@ class Lives(Protocol):
     def active(self, persona: str) -> int:
         """How many of the persona's memories are not cold."""
 
+    def cold(self, persona: str, ids: Sequence[str]) -> set[str]:
+        """Those of them that are cold."""
+
     def turn(self, turns: Sequence[Turn]) -> list[bool]:
         """Change lives in one transaction; which were. To become cold, or active again, is a change of the archive (see
         ``changes``), and its vectors then wait for the vector tier."""

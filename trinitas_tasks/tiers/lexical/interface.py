@@ -15,12 +15,14 @@ FIELDS = ("own", "around")
 
 
 class Document(NamedTuple):
-    """A memory to index: its own terms, and of its neighbours the ids and the terms."""
+    """A memory to index: its own terms, and of its neighbours the ids and the terms. ``cold``: it is only found where
+    cold ones are searched."""
 
     item: MemoryItem
     own: Sequence[str]
     neighbours: Sequence[str] = ()
     beside: Sequence[str] = ()
+    cold: bool = False
 
     @property
     def around(self) -> Sequence[str]:
@@ -47,7 +49,8 @@ class Match(NamedTuple):
 
 
 class LexicalTier(Protocol):
-    """One index a persona; personas never mix, not even in how rare a word is. One process writes it.
+    """Two indexes a persona, of cold memories and of all others; they and personas never mix, not even in how rare a
+    word is. One process writes them.
 
     Errors: Unavailable; what is broken beyond that is empty again, at position 0 of no epoch.
     """
@@ -59,17 +62,17 @@ class LexicalTier(Protocol):
         """Index documents in place of what was known under their keys, take those that are gone away, and come to this
         position, durably. To be repeated after a crash."""
 
-    def search(self, persona: str, wanted: Wanted, limit: int) -> list[Match]:
+    def search(self, persona: str, wanted: Wanted, limit: int, *, cold: bool = False) -> list[Match]:
         """Exactly the best, best first, of equals by id; empty for an unknown persona."""
 
     def stems(self, terms: Iterable[str]) -> list[str]:
         """The terms as they are indexed, in order: one for each."""
 
-    def collections(self, persona: str, stems: Iterable[str]) -> tuple[Collection, Collection]:
+    def collections(self, persona: str, stems: Iterable[str], *, cold: bool = False) -> tuple[Collection, Collection]:
         """What is known of the texts of both fields and of these stems."""
 
     def beside(self, persona: str, ids: Iterable[str]) -> set[str]:
-        """Those memories of which any of these is a neighbour."""
+        """Those memories, cold or not, of which any of these is a neighbour."""
 
     def count(self) -> int:
         """How many memories it holds."""

@@ -13,6 +13,7 @@ from trinitas_tasks.tiers.lexical.interface import Document, Match, Wanted
 
 class _Held(NamedTuple):
     item: MemoryItem
+    cold: bool
     own: list[str]
     neighbours: frozenset[str]
     fields: tuple[Counter[str], Counter[str]]
@@ -37,17 +38,19 @@ class MemoryLexical:
         for each in documents:
             own = self.stems(each.own)
             fields = (Counter(own), Counter(self.stems(each.around)))
-            held[Key(each.item.persona, each.item.id)] = _Held(each.item, own, frozenset(each.neighbours), fields)
+            held[Key(each.item.persona, each.item.id)] = _Held(
+                each.item, each.cold, own, frozenset(each.neighbours), fields
+            )
         self._held, self._position = held, position
 
-    def search(self, persona: str, wanted: Wanted, limit: int) -> list[Match]:
+    def search(self, persona: str, wanted: Wanted, limit: int, *, cold: bool = False) -> list[Match]:
         """See LexicalTier."""
         terms = _stemmed(self, wanted)
-        collections = self.collections(persona, terms)
+        collections = self.collections(persona, terms, cold=cold)
         ideal = sum(each.ideal(terms) for each in collections)
         phrases = [self.stems(phrase) for phrase in wanted.phrases]
         found = []
-        for held in self._of(persona):
+        for held in self._of(persona, cold):
             if (wanted.ids is not None and held.item.id not in wanted.ids) or not wanted.filters.admit(held.item):
                 continue
             if not all(_stands(phrase, held.own) for phrase in phrases):
@@ -63,19 +66,20 @@ class MemoryLexical:
         """See LexicalTier."""
         return [term.removesuffix("s") if len(term) > 3 else term for term in terms]
 
-    def collections(self, persona: str, stems: Iterable[str]) -> tuple[Collection, Collection]:
+    def collections(self, persona: str, stems: Iterable[str], *, cold: bool = False) -> tuple[Collection, Collection]:
         """See LexicalTier."""
-        mine, wanted = self._of(persona), list(stems)
+        mine, wanted = self._of(persona, cold), list(stems)
         own, around = (_collection([held.fields[place] for held in mine], wanted) for place in (0, 1))
         return own, around
 
-    def _of(self, persona: str) -> list[_Held]:
-        return [held for key, held in self._held.items() if key.persona == persona]
+    def _of(self, persona: str, cold: bool) -> list[_Held]:
+        return [held for key, held in self._held.items() if key.persona == persona and held.cold == cold]
 
     def beside(self, persona: str, ids: Iterable[str]) -> set[str]:
         """See LexicalTier."""
         wanted = set(ids)
-        return {held.item.id for held in self._of(persona) if held.neighbours & wanted}
+        mine = (held for cold in (False, True) for held in self._of(persona, cold))
+        return {held.item.id for held in mine if held.neighbours & wanted}
 
     def count(self) -> int:
         """See LexicalTier."""

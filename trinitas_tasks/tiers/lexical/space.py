@@ -1,4 +1,4 @@
-"""One persona's full-text index in a folder of its own."""
+"""One full-text index in a folder of its own."""
 
 from __future__ import annotations
 
@@ -183,6 +183,15 @@ class Space:
             for field, mean in zip(FIELDS, self._means, strict=True)
         )
         return own, around
+
+    @mapped
+    def holding(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids that are here."""
+        wanted = list(ids)
+        if not wanted or not self._searcher.num_docs:
+            return set()
+        hits = self._searcher.search(Query.term_set_query(self._schema, "id", wanted), len(wanted), count=False).hits
+        return {_id(self._searcher, address) for _, address in hits}
 
     @mapped
     def beside(self, ids: list[str]) -> set[str]:

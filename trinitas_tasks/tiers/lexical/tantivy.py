@@ -22,7 +22,7 @@ from trinitas_tasks.tiers.lexical.space import Broken, Space, analyzer, remove
 
 logger = logging.getLogger(__name__)
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raise it when what is indexed, or how, changes: indexes of another format are built again."""
 SLOTS: Final = 64
 
@@ -55,14 +55,17 @@ class TantivyLexical:
         added: defaultdict[str, dict[str, Document]] = defaultdict(dict)
         removed: defaultdict[str, set[str]] = defaultdict(set)
         for document in documents:
-            added[document.item.persona][document.item.id] = document
+            persona, id_ = document.item.persona, document.item.id
+            added[_named(persona, document.cold)][id_] = document
+            removed[_named(persona, not document.cold)].add(id_)
         for key in gone:
-            removed[key.persona].add(key.id)
+            for cold in (False, True):
+                removed[_named(key.persona, cold)].add(key.id)
         with self._lock:
             slot = self._opened()
             try:
-                for persona in {**added, **removed}:
-                    self._write(slot, persona, added[persona], removed[persona])
+                for name in {**added, **removed}:
+                    self._write(slot, name, added[name], removed[name])
                 self._come_to(slot, position)
             except Broken:
                 self._begin(slot)
@@ -70,19 +73,21 @@ class TantivyLexical:
             except OSError as error:
                 raise Unavailable(f"the full-text index {slot} cannot be written: {error}") from error
 
-    def _write(self, slot: Path, persona: str, added: dict[str, Document], removed: set[str]) -> None:
-        if not added and persona not in self._spaces:
+    def _write(self, slot: Path, name: str, added: dict[str, Document], removed: set[str]) -> None:
+        if not added and name not in self._spaces:
             return
-        space = self._spaces.get(persona) or Space(_folder(slot, persona))
-        space.write(added.values(), removed - added.keys())
-        self._spaces[persona] = space
+        space = self._spaces.get(name) or Space(_folder(slot, name))
+        self._spaces[name] = space
+        going = space.holding(removed - added.keys())
+        if added or going:
+            space.write(added.values(), going)
 
-    def search(self, persona: str, wanted: Wanted, limit: int) -> list[Match]:
+    def search(self, persona: str, wanted: Wanted, limit: int, *, cold: bool = False) -> list[Match]:
         """See LexicalTier."""
         terms: dict[str, float] = {}
         for stem, weight in zip(self.stems(wanted.terms), wanted.terms.values(), strict=True):
             terms[stem] = terms.get(stem, 0.0) + weight
-        space = self._space(persona)
+        space = self._space(_named(persona, cold))
         return space.search(terms, [self.stems(each) for each in wanted.phrases], wanted, limit) if space else []
 
     def stems(self, terms: Iterable[str]) -> list[str]:
@@ -91,21 +96,22 @@ class TantivyLexical:
             found: list[str] = self._analyzer.analyze(" ".join(terms))
         return found
 
-    def collections(self, persona: str, stems: Iterable[str]) -> tuple[Collection, Collection]:
+    def collections(self, persona: str, stems: Iterable[str], *, cold: bool = False) -> tuple[Collection, Collection]:
         """See LexicalTier."""
-        space = self._space(persona)
+        space = self._space(_named(persona, cold))
         return space.collections(stems) if space else (Collection(0, 0.0, {}), Collection(0, 0.0, {}))
 
     def beside(self, persona: str, ids: Iterable[str]) -> set[str]:
         """See LexicalTier."""
-        space = self._space(persona)
-        return space.beside(list(ids)) if space else set()
+        spaces = (self._space(_named(persona, cold)) for cold in (False, True))
+        wanted = list(ids)
+        return {id_ for space in spaces if space for id_ in space.beside(wanted)}
 
     def count(self) -> int:
         """See LexicalTier."""
         with self._lock:
             self._opened()
-            return sum(space.count for persona in self._spaces if (space := self._space(persona)))
+            return sum(space.count for name in self._spaces if (space := self._space(name)))
 
     def clear(self) -> None:
         """See LexicalTier."""
@@ -120,16 +126,16 @@ class TantivyLexical:
                 self._claim.close()
             self._claim = self._slot = None
 
-    # The slot: a lock, the position, and a folder a persona.
+    # The slot: a lock, the position, and a folder an index.
 
-    def _space(self, persona: str) -> Space | None:
+    def _space(self, name: str) -> Space | None:
         with self._lock:
             slot = self._opened()
-            if persona not in self._spaces:
+            if name not in self._spaces:
                 return None
-            if (space := self._spaces[persona]) is None:
+            if (space := self._spaces[name]) is None:
                 try:
-                    self._spaces[persona] = space = Space(_folder(slot, persona))
+                    self._spaces[name] = space = Space(_folder(slot, name))
                 except Broken:
                     self._begin(slot)
                     raise
@@ -146,7 +152,7 @@ class TantivyLexical:
             kept = json.loads((slot / "position.json").read_text())
             if kept["format"] != FORMAT:
                 raise ValueError(f"of format {kept['format']}")
-            spaces: dict[str, Space | None] = dict.fromkeys(kept["personas"])
+            spaces: dict[str, Space | None] = dict.fromkeys(kept["indexes"])
             if missing := [each for each in spaces if not _folder(slot, each).is_dir()]:
                 raise ValueError(f"without {missing}")
             self._spaces, self._position = spaces, Position(*kept["position"])
@@ -158,7 +164,7 @@ class TantivyLexical:
 
     def _come_to(self, slot: Path, position: Position) -> None:
         """After all indexes have committed: what a crash leaves out is applied once more."""
-        kept = {"format": FORMAT, "position": position, "personas": sorted(self._spaces)}
+        kept = {"format": FORMAT, "position": position, "indexes": sorted(self._spaces)}
         beside = slot / "position.new"
         with beside.open("w") as file:
             json.dump(kept, file)
@@ -198,6 +204,11 @@ def _claimed(folder: Path) -> tuple[Path, IO[str]]:
     raise Unavailable(f"all {SLOTS} slots of the full-text index {folder} are in use")
 
 
-def _folder(slot: Path, persona: str) -> Path:
+def _named(persona: str, cold: bool) -> str:
+    """The name of an index: no persona's has a dot."""
+    return f"{persona}.cold" if cold else persona
+
+
+def _folder(slot: Path, name: str) -> Path:
     """Distinct also where the file system ignores case."""
-    return slot / f"{persona}-{hashlib.blake2b(persona.encode(), digest_size=4).hexdigest()}"
+    return slot / f"{name}-{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}"
