@@ -14,7 +14,7 @@ from trinitas_tasks.errors import DeadlineExceeded, InvalidMemory, InvalidQuery,
 from trinitas_tasks.model import Key, MemoryItem, MemoryType, check_id, check_persona, new_id, utc_now
 from trinitas_tasks.policy.question import asked
 from trinitas_tasks.query import Boosts, Filters, Query, Recall
-from trinitas_tasks.services import share
+from trinitas_tasks.services import opinion, share
 from trinitas_tasks.services.answer import Answer, digest
 from trinitas_tasks.services.answering import Answering
 from trinitas_tasks.services.condition import Health, Stats, durability
@@ -97,6 +97,7 @@ class MemoryClient:
             timeout_seconds=settings.redis_timeout_ms / 1000,
             dedup_seconds=settings.dedup_seconds,
             outbox_limit=settings.outbox_limit,
+            cache_mb=settings.cache_size_mb,
             breaker=redis,
         )
         spool = SqliteSpool(
@@ -219,6 +220,29 @@ class MemoryClient:
     def shared_with(self, id: str, *, persona: str | None = None) -> frozenset[str]:
         """Who may read the persona's memory of this id besides itself. Raises: Unavailable while Redis is away."""
         return share.shared_with(Key(self._scope(persona), check_id(id)), hot=self._hot)
+
+    # What becomes of it.
+
+    def pin(self, id: str, *, persona: str | None = None) -> None:
+        """Keep a memory in reach: nothing archives it for its age or because it is hardly remembered; forget() still
+        deletes it. Raises: NotFound, Unavailable while Redis is away."""
+        self._pin(id, persona, pinned=True)
+
+    def unpin(self, id: str, *, persona: str | None = None) -> None:
+        """Let a memory live by the rules again. Raises: NotFound, Unavailable while Redis is away."""
+        self._pin(id, persona, pinned=False)
+
+    def _pin(self, id: str, persona: str | None, *, pinned: bool) -> None:
+        key = Key(self._scope(persona), check_id(id))
+        opinion.pin(key, pinned, front=self._front, hot=self._hot, now=utc_now())
+
+    def feedback(self, id: str, *, useful: bool, persona: str | None = None, owner: str | None = None) -> None:
+        """Say that a memory was of use, or was not: it becomes more or less important, and what it has in common with
+        others of its kind counts more or less for its owner (see policy.importance). ``owner`` as of get().
+        Raises: NotFound, Unavailable while Redis is away."""
+        whose = None if owner is None else check_persona(owner)
+        named = self._scope(persona)
+        opinion.feedback(named, check_id(id), whose, useful, front=self._front, hot=self._hot, now=utc_now())
 
     def _to_write(self, given: Mapping[str, Any], persona: str | None) -> Write:
         if unknown := set(given) - _ARGUMENTS:

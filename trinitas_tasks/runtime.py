@@ -8,8 +8,10 @@ from functools import cached_property
 
 from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.model import MemoryType
+from trinitas_tasks.policy.ttl import Stay
 from trinitas_tasks.services.fulltext import FullText
 from trinitas_tasks.services.ingest import Step
+from trinitas_tasks.services.life.cooling import Index
 from trinitas_tasks.services.reconcile import Cursor
 from trinitas_tasks.services.retrievers import Tiers
 from trinitas_tasks.settings import Settings
@@ -67,6 +69,7 @@ class Runtime:
             self.settings.redis(),
             namespace=self.settings.namespace,
             pool_size=self.settings.connection_pool_size,
+            cache_mb=self.settings.cache_size_mb,
             timeout_seconds=WORKER_TIMEOUT_SECONDS,
             connect_seconds=WORKER_TIMEOUT_SECONDS,
         )
@@ -112,6 +115,17 @@ class Runtime:
             return FullText(self.archive, self.lexical)
 
     @property
+    def model(self) -> str:
+        """The name under which vectors are kept; asking for it loads no model."""
+        embedder: Embedder | None = self.__dict__.get("embedder")
+        return self.settings.model_name if embedder is None else embedder.name
+
+    @property
+    def index(self) -> Index:
+        """What the lives of memories are about."""
+        return Index(self.hot, self.archive, self.vectors, self.model)
+
+    @property
     def tiers(self) -> Tiers:
         """What a search asks."""
         return Tiers(self.hot, self.archive, self.vectors, self.fulltext, self.embedder)
@@ -139,9 +153,12 @@ class Runtime:
             )
 
     @property
-    def seconds_by_type(self) -> Mapping[MemoryType, int]:
+    def stays(self) -> Mapping[MemoryType, Stay]:
         """How long an archived memory of each type stays hot."""
-        return {kind: self.settings.hot_seconds(kind) for kind in MemoryType}
+        return {
+            kind: Stay(self.settings.hot_seconds(kind), slides=self.settings.routing[kind] == "chromadb")
+            for kind in MemoryType
+        }
 
     def close(self) -> None:
         """Give the connections of what was built back."""

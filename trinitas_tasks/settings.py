@@ -20,6 +20,7 @@ from dotenv import dotenv_values
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import to_json
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -31,6 +32,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from trinitas_tasks.errors import SettingsError
 from trinitas_tasks.model import MemoryType
+from trinitas_tasks.policy.life import SECONDS, LifeTask, Rules
 from trinitas_tasks.query import Boosts
 
 YAML_FILE = Path("config/memory.yaml")
@@ -114,7 +116,7 @@ class Settings(BaseSettings):
         None, "ARCHIVE_URL", "memory.archive_url", "SQLAlchemy URL of the archive; beats SQLITE_PATH"
     )
     sqlite_archive_days: Annotated[int, Field(ge=1)] = _field(
-        7, "SQLITE_ARCHIVE_DAYS", "memory.sqlite.archive_days", "age at which episodic memories leave the index"
+        7, "SQLITE_ARCHIVE_DAYS", "memory.sqlite.archive_days", "days without use after which episodic memories leave the index"
     )
 
     routing: dict[MemoryType, Literal["redis", "chromadb"]] = _field(
@@ -137,8 +139,8 @@ class Settings(BaseSettings):
     batch_size: Annotated[int, Field(ge=1, le=5000)] = _field(
         100, "BATCH_SIZE", "performance.batch_size", "memories one ingest transaction archives"
     )
-    cache_size_mb: Annotated[int, Field(ge=1)] = _field(
-        100, "CACHE_SIZE_MB", "performance.cache_size_mb", "memory for warmed copies"
+    cache_size_mb: Annotated[int, Field(ge=1, le=1 << 20)] = _field(
+        100, "CACHE_SIZE_MB", "performance.cache_size_mb", "most memory that copies of archived memories take in Redis"
     )
     async_writes: bool = _field(
         True, "ASYNC_WRITES", "performance.async_writes", "false: remember() returns only after the archive committed"
@@ -172,6 +174,13 @@ class Settings(BaseSettings):
         "TRINITAS_THREADS",
         "performance.threads",
         "threads of the ingest worker's model; 0: one per core (search uses one)",
+    )
+
+    life: dict[str, Rules] = _field(
+        {}, "TRINITAS_LIFE", "life.rules", 'thresholds and half-lives of a persona\'s memories; of all others: "*"'
+    )
+    schedule: dict[LifeTask, Annotated[float, Field(ge=0, le=366 * 86400)]] = _field(
+        {}, "TRINITAS_SCHEDULE", "life.schedule", "seconds between two runs of a task where not the usual ones; 0: never"
     )
 
     retry_delay: Annotated[float, Field(gt=0, le=3600)] = _field(
@@ -266,11 +275,29 @@ class Settings(BaseSettings):
         """What raises the memories that a persona's recalls find, where they do not say."""
         return self.boosts.get(persona) or self.boosts.get("*") or Boosts()
 
+    def rules_of(self, persona: str) -> Rules:
+        """By which rules a persona's memories live: its own, else those of all others, else the usual ones."""
+        given = {name: value for each in ("*", persona) if each in self.life for name, value in _given(self.life[each])}
+        return Rules().model_copy(update={"archive_days": float(self.sqlite_archive_days), **given})
+
+    def seconds_between(self, task: LifeTask) -> float:
+        """How long after the last run of a task the next one begins; 0: never."""
+        return self.schedule.get(task, SECONDS[task])
+
+    @property
+    def model_name(self) -> str:
+        """The name under which the vectors of the embedding model are kept."""
+        return Path(self.chromadb_model).name
+
     def hot_seconds(self, kind: MemoryType) -> int:
         """How long an archived memory of this type stays hot."""
         if self.routing[kind] == "chromadb":
             return self.redis_ttl_cache
         return self.redis_ttl_working if kind is MemoryType.WORKING else self.redis_ttl_episodic
+
+
+def _given(rules: Rules) -> Iterator[tuple[str, Any]]:
+    return ((name, getattr(rules, name)) for name in rules.model_fields_set)
 
 
 def _names() -> Iterator[tuple[str, str, str, FieldInfo]]:
@@ -409,7 +436,7 @@ def shown(settings: Settings, field: str) -> str:
     value = getattr(settings, field)
     if isinstance(value, SecretStr):
         return hide_password(value.get_secret_value()) if field.endswith("_url") else "***"
-    return json.dumps(value) if isinstance(value, dict) else "" if value is None else str(value)
+    return to_json(value).decode() if isinstance(value, dict) else "" if value is None else str(value)
 
 
 def hide_password(url: str) -> str:

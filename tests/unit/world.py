@@ -10,6 +10,7 @@ from tests.support import key_of
 from trinitas_tasks.embedding.stub import HashEmbedder
 from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record, utc_now
+from trinitas_tasks.policy.ttl import Stay
 from trinitas_tasks.query import Query
 from trinitas_tasks.services import forget, granting, ingest, recall
 from trinitas_tasks.services.answer import Answer, digest
@@ -54,7 +55,7 @@ class World:
             archive=self.archive,
             vectors=self.vectors,
             embedder=self.embedder,
-            seconds_by_type=dict.fromkeys(MemoryType, HOT_SECONDS),
+            stays=dict.fromkeys(MemoryType, Stay(HOT_SECONDS)),
             limit=limit,
             lease_seconds=LEASE_SECONDS,
             now=self.now(),

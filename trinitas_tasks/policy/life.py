@@ -3,11 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from enum import StrEnum
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from trinitas_tasks.model import MemoryType
+
+class LifeTask(StrEnum):
+    """What is done to memories as time goes by, by the names under which it is scheduled and run."""
+
+    SWEEP_OUTBOX = "sweep_outbox"
+    FLUSH_ACCESS = "flush_access"
+    ARCHIVE_EXPIRING = "archive_expiring"
+    RECONCILE = "reconcile"
+    WARM_CACHE = "warm_cache"
+    SCORE_IMPORTANCE = "score_importance"
+    CONSOLIDATE = "consolidate"
+    ARCHIVE_OLD = "archive_old"
+    PRUNE = "prune"
+    DETECT_ANOMALIES = "detect_anomalies"
+
+
+SECONDS: Final[Mapping[LifeTask, float]] = {
+    LifeTask.SWEEP_OUTBOX: 5,
+    LifeTask.FLUSH_ACCESS: 30,
+    LifeTask.ARCHIVE_EXPIRING: 60,
+    LifeTask.RECONCILE: 300,
+    LifeTask.WARM_CACHE: 300,
+    LifeTask.SCORE_IMPORTANCE: 3600,
+    LifeTask.CONSOLIDATE: 3600,
+    LifeTask.ARCHIVE_OLD: 3600,
+    LifeTask.PRUNE: 86_400,
+    LifeTask.DETECT_ANOMALIES: 3600,
+}
+"""How often each of them runs."""
 
 Days = Annotated[float, Field(gt=0, le=36_500)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -38,8 +68,17 @@ class Rules(BaseModel):
     """So does one that was read so often."""
     duplicate: Share = 0.97
     """Memories whose vectors are at least so similar say the same, if their words agree."""
-    archive_days: Days | None = None
-    """Episodic memories that were not used for so long are archived; None: SQLITE_ARCHIVE_DAYS."""
+    archive_days: Days = 7
+    """Episodic memories that were not used for so long are archived (SQLITE_ARCHIVE_DAYS)."""
+    score_hours: Annotated[float, Field(gt=0, le=8760)] = 24
+    """How old an importance may be before it is computed again."""
+
+    @field_validator("half_life_days", "stability_days", mode="before")
+    @classmethod
+    def _of_every_type(cls, given: Any, info: ValidationInfo) -> Any:
+        """Types that are left out live by default."""
+        default = cls.model_fields[str(info.field_name)].default
+        return {**default, **given} if isinstance(given, dict) else given
 
 
 DEFAULT: Final = Rules()

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from trinitas_tasks.model import MemoryItem, MemoryType
 
 
-def hot_seconds(item: MemoryItem, by_type: Mapping[MemoryType, int]) -> int:
-    """Seconds from the moment it was archived: the caller's own ttl, else what the type says."""
-    return item.ttl if item.ttl is not None else by_type[item.type]
+class Stay(NamedTuple):
+    """So many seconds from the moment it was archived or, where it ``slides`` because it is only cached here, from its
+    last read."""
+
+    seconds: int
+    slides: bool = False
+
+
+def stay(item: MemoryItem, by_type: Mapping[MemoryType, Stay]) -> Stay:
+    """The caller's own ttl, else what the type says."""
+    return Stay(item.ttl) if item.ttl is not None else by_type[item.type]

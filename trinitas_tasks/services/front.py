@@ -9,8 +9,9 @@ from itertools import groupby
 from typing import Final, TypeAlias
 
 from trinitas_tasks.errors import TrinitasError, Unavailable
-from trinitas_tasks.model import Key, MemoryItem, Record
+from trinitas_tasks.model import Key, MemoryItem, Record, utc_now
 from trinitas_tasks.services import granted
+from trinitas_tasks.services.archived import load_ahead
 from trinitas_tasks.services.replay import replay
 from trinitas_tasks.tiers.archive.interface import Reader
 from trinitas_tasks.tiers.hot.interface import Barred, Gone, HotTier, Write, Written
@@ -183,6 +184,8 @@ class Front:
             raise Unavailable("the archive is not on this machine")
         found: dict[Key, Record | None] = dict(granted.load(keys, self._archive))
         self._hot.refill([(record, self._cache_seconds) for record in found.values() if record is not None])
+        there = [key for key, record in found.items() if record is not None]
+        load_ahead(there, hot=self._hot, archive=self._archive, seconds=self._cache_seconds, now=utc_now())
         return found
 
     def _fetched(self, owner: str, ids: Sequence[str]) -> list[Key]:

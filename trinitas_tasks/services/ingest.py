@@ -11,7 +11,7 @@ from itertools import groupby
 from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.errors import InvalidMemory, TrinitasError, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record
-from trinitas_tasks.policy.ttl import hot_seconds
+from trinitas_tasks.policy.ttl import Stay, stay
 from trinitas_tasks.services.embedding import embedded
 from trinitas_tasks.tiers.archive.interface import Archive, DeadLetter, Row
 from trinitas_tasks.tiers.hot.interface import Claimed, Finished, HotTier
@@ -63,7 +63,7 @@ def ingest(
     archive: Archive,
     vectors: VectorTier,
     embedder: Embedder,
-    seconds_by_type: Mapping[MemoryType, int],
+    stays: Mapping[MemoryType, Stay],
     limit: int,
     lease_seconds: int,
     now: datetime,
@@ -90,7 +90,7 @@ def ingest(
     current = [row for row, standing in stored if standing == row.record.version]
     indexed, degraded = _index(current, vectors, archive)
     step("indexed")
-    done = [_finished(row, standing, seconds_by_type) for row, standing in stored]
+    done = [_finished(row, standing, stays) for row, standing in stored]
     done += [Finished(letter.key, letter.version, DEAD_SECONDS) for letter in batch.letters]
     settled = hot.finish(done)
     step("finished")
@@ -224,8 +224,9 @@ def _settled(
     return [(Key(persona, each), ours) for each, ours, found in standing if found == ours]
 
 
-def _finished(row: Row, standing: int, seconds_by_type: Mapping[MemoryType, int]) -> Finished:
+def _finished(row: Row, standing: int, stays: Mapping[MemoryType, Stay]) -> Finished:
     """With a time to live; what the archive has in a newer version goes at once."""
     item, version = row.record
-    seconds = hot_seconds(item, seconds_by_type) if standing == version else 0
-    return Finished(Key(item.persona, item.id), version, seconds)
+    seconds, slides = stay(item, stays) if standing == version else Stay(0)
+    return Finished(Key(item.persona, item.id), version, seconds, slides)
+

@@ -8,16 +8,17 @@ from typing import Any, Final
 from celery import Celery
 
 from trinitas_tasks.errors import Transient
+from trinitas_tasks.policy.life import LifeTask
 from trinitas_tasks.runtime import Runtime
 from trinitas_tasks.settings import Settings
 from trinitas_tasks.tasks.config import worker_config
 from trinitas_tasks.tasks.jobs import Jobs
 
-SENT: Final = ("ingest", "forget", "sweep_outbox", "flush_access", "reconcile")
+SENT: Final = ("ingest", "forget", *LifeTask)
 """Jobs that mean "whatever is due now"."""
 ANSWERED: Final = (
     "search", "fetch", "count", "examine", "alive", "facts", "compare", "mend", "rebuild",
-    "dead_letters", "drop_dead", "retry_dead",
+    "dead_letters", "drop_dead", "retry_dead", "run", "runs", "why", "undo", "consolidations", "analytics",
 )  # fmt: skip
 """Jobs whose result somebody waits for."""
 

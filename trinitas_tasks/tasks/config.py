@@ -13,6 +13,7 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from trinitas_tasks.policy.life import LifeTask
 from trinitas_tasks.settings import Settings
 
 SEARCH, INGEST, LIFECYCLE = "search", "ingest", "lifecycle"
@@ -30,24 +31,18 @@ ROUTES: Final = {
     "trinitas.alive": SEARCH,
     "trinitas.facts": SEARCH,
     "trinitas.compare": SEARCH,
-    # one process writes the archive: the ingest worker
     "trinitas.ingest": INGEST,
     "trinitas.forget": INGEST,
-    "trinitas.flush_access": INGEST,
+    **{f"trinitas.{task}": LIFECYCLE for task in LifeTask},
+    # it gives memories vectors that have none, which takes the model
     "trinitas.reconcile": INGEST,
     "trinitas.mend": INGEST,
     "trinitas.rebuild": INGEST,
     "trinitas.dead_letters": SEARCH,
     "trinitas.drop_dead": INGEST,
     "trinitas.retry_dead": INGEST,
-    "trinitas.sweep_outbox": LIFECYCLE,
-}
-
-SCHEDULE: Final[dict[str, dict[str, Any]]] = {
-    # expires: after a stop of the workers one tick is enough
-    "sweep_outbox every 5 s": {"task": "trinitas.sweep_outbox", "schedule": 5.0, "options": {"expires": 5.0}},
-    "flush_access every 30 s": {"task": "trinitas.flush_access", "schedule": 30.0, "options": {"expires": 30.0}},
-    "reconcile every 5 min": {"task": "trinitas.reconcile", "schedule": 300.0, "options": {"expires": 300.0}},
+    **dict.fromkeys(("trinitas.run", "trinitas.runs", "trinitas.why", "trinitas.undo"), LIFECYCLE),
+    **dict.fromkeys(("trinitas.consolidations", "trinitas.analytics"), LIFECYCLE),
 }
 
 PRODUCER_TRANSPORT: Final = {
@@ -87,7 +82,7 @@ def worker_config(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": True,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_soft_shutdown_timeout": 10.0,
-        "beat_schedule": SCHEDULE,
+        "beat_schedule": schedule(settings),
         "beat_max_loop_interval": 5,
     }
 
@@ -108,6 +103,31 @@ def producer_config(settings: Settings) -> dict[str, Any]:
         "task_publish_retry": False,
         "result_backend_always_retry": False,
     }
+
+
+def schedule(settings: Settings) -> dict[str, dict[str, Any]]:
+    """What beat sends, and when."""
+    every = {task: settings.seconds_between(task) for task in LifeTask}
+    return {
+        # expires: after a stop of the workers one tick is enough
+        f"{task} every {_said(seconds)}": {
+            "task": f"trinitas.{task}", "schedule": float(seconds), "options": {"expires": float(seconds)},
+        }
+        for task, seconds in every.items()
+        if seconds
+    }  # fmt: skip
+
+
+def _said(seconds: float) -> str:
+    """So long, for people.
+
+    >>> _said(5), _said(300), _said(3600), _said(86400)
+    ('5 s', '5 min', '1 h', '1 d')
+    """
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds % length == 0:
+            return f"{seconds / length:g} {unit}"
+    return f"{seconds:g} s"
 
 
 def _common(settings: Settings) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from trinitas_tasks.services import archived, forget, granting, ingest, recall, 
 from trinitas_tasks.services.answer import Answer
 from trinitas_tasks.services.ingest import IngestReport
 from trinitas_tasks.tasks.facts import gather
-from trinitas_tasks.tasks.mending import Mending
+from trinitas_tasks.tasks.lifecycle import Lifecycle
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,6 @@ BUDGET_SECONDS: Final = 10.0
 """How long one ingest task goes on; what is left then gets a task of its own."""
 CLAIM_BATCHES: Final = 4
 """How many transactions of BATCH_SIZE one encode serves: longer batches are padded less."""
-FLUSH_LIMIT: Final = 1000
 NOTE_SECONDS: Final = 120
 """How long the trouble of a worker is told after it last said so."""
 MEND_SECONDS: Final = 20.0
@@ -34,7 +33,7 @@ MEND_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Jobs(Mending):
+class Jobs(Lifecycle):
     """All jobs over one runtime: what is due, what clients ask, and what operators do."""
 
     # What is due.
@@ -81,7 +80,7 @@ class Jobs(Mending):
                 archive=run.archive,
                 vectors=run.vectors,
                 embedder=run.embedder,
-                seconds_by_type=run.seconds_by_type,
+                stays=run.stays,
                 limit=limit,
                 lease_seconds=settings.lease_seconds,
                 now=utc_now(),
@@ -106,7 +105,7 @@ class Jobs(Mending):
                 hot=run.hot,
                 archive=run.archive,
                 vectors=run.vectors,
-                model=run.embedder.name,
+                model=run.model,
                 limit=settings.batch_size,
                 lease_seconds=settings.lease_seconds,
             )
@@ -128,21 +127,6 @@ class Jobs(Mending):
             told += count
         return told
 
-    def sweep_outbox(self) -> bool:
-        """Nudge ingest if anything is due: a lost message only delays."""
-        due = self.runtime.hot.due()
-        if due:
-            self.nudge("ingest")
-        return due
-
-    def flush_access(self) -> int:
-        """Move access counts from Redis to the archive."""
-        run = self.runtime
-        flushed = 0
-        while count := archived.flush_access(hot=run.hot, archive=run.archive, limit=FLUSH_LIMIT):
-            flushed += count
-        return flushed
-
     # Questions.
 
     def alive(self) -> bool:
@@ -159,8 +143,10 @@ class Jobs(Mending):
             asked = asked.model_copy(update={"everybody": False, "among": tuple(run.archive.personas())})
             if not asked.among:
                 return Answer((), (), ()).to_json().decode()
-        cache_seconds = run.settings.redis_ttl_cache
+        cache_seconds, began = run.settings.redis_ttl_cache, time.monotonic()
         answer = recall.recall(asked, tiers=run.tiers, cache_seconds=cache_seconds, now=utc_now())
+        millis = (time.monotonic() - began) * 1000
+        run.hot.searched(asked.persona, millis, len(answer.found), asked.text)
         if any(each.startswith("chroma:") for each in answer.degraded):
             self._mend_soon()
         return answer.to_json().decode()
@@ -179,7 +165,9 @@ class Jobs(Mending):
     def fetch(self, persona: str, ids: list[str]) -> list[str]:
         """Bring archived memories back into Redis; the ids of those that exist."""
         run, settings = self.runtime, self.runtime.settings
-        return archived.fetch(persona, ids, hot=run.hot, archive=run.archive, cache_seconds=settings.redis_ttl_cache)
+        return archived.fetch(
+            persona, ids, hot=run.hot, archive=run.archive, cache_seconds=settings.redis_ttl_cache, now=utc_now()
+        )
 
     def count(self, persona: str) -> dict[str, Any]:
         """How many memories of a persona the archive and the vector tier hold."""

@@ -76,14 +76,14 @@ class Mending:
             hot=run.hot,
             archive=run.archive,
             vectors=run.vectors,
-            model=run.embedder.name,
+            model=run.model,
             limit=COMPARED,
         )
 
     def _mend(self, differences: Sequence[Difference]) -> int:
         run = self.runtime
         mended = reconcile.mend(
-            differences, hot=run.hot, archive=run.archive, vectors=run.vectors, model=run.embedder.name
+            differences, hot=run.hot, archive=run.archive, vectors=run.vectors, model=run.model
         )
         bare = [each.key for each in differences if each.kind == reconcile.UNEMBEDDED]
         if bare:
@@ -114,7 +114,7 @@ class Mending:
             after,
             archive=run.archive,
             vectors=run.vectors,
-            model=run.embedder.name,
+            model=run.model,
             limit=REBUILT,
             torn=torn,
         )
@@ -129,7 +129,7 @@ class Mending:
         run = self.runtime
         while not run.stopping.is_set():
             indexed = ingest.index_missing(
-                hot=run.hot, archive=run.archive, vectors=run.vectors, model=run.embedder.name, limit=limit
+                hot=run.hot, archive=run.archive, vectors=run.vectors, model=run.model, limit=limit
             )
             if indexed < limit:
                 break

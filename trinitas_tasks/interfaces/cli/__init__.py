@@ -11,6 +11,7 @@ from trinitas_tasks.interfaces.cli import (
     evaluating,
     importing,
     letters,
+    living,
     memory,
     mending,
     output,
@@ -36,6 +37,7 @@ doctor.register(app)
 mending.register(app)
 letters.register(app)
 evaluating.register(app)
+living.register(app)
 
 
 @app.callback()

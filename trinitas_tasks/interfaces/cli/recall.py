@@ -38,6 +38,9 @@ def recall(
     min_importance: Importance = 0.0,
     min_similarity: Similarity = 0.0,
     recency: Recency = 0.0,
+    archived: Annotated[
+        bool, typer.Option("--include-archived", help="Also what left the index: it was old, or forgotten.")
+    ] = False,
     context: Context = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Show which words each hit has.")] = False,
     after: Annotated[str | None, typer.Option(help="Go on where a page ended: the cursor that it printed.")] = None,
@@ -60,6 +63,7 @@ def recall(
             filters={"all_tags": tag or (), "min_importance": min_importance},
             boosts={"recency": recency} if recency else None,
             min_similarity=min_similarity,
+            include_archived=archived,
             context=context,
             explain=explain,
             after=after,

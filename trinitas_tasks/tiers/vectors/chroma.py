@@ -86,8 +86,15 @@ class ChromaVectors:
     def query(self, persona: str, vector: NDArray[np.float32], limit: int) -> list[Near]:
         """See VectorTier."""
         asked = np.asarray(vector, dtype=np.float32)[np.newaxis]
-        found = self._use("query", persona, partial(_nearest, asked, limit)) or {}
-        return [Near(id_, max(-1.0, min(1.0, 1.0 - distance))) for id_, distance in found.items()]
+        return _near(self._use("query", persona, partial(_nearest, asked, limit)) or {})
+
+    def query_many(self, persona: str, vectors: NDArray[np.float32], limit: int) -> list[list[Near]]:
+        """See VectorTier."""
+        asked = np.asarray(vectors, dtype=np.float32)
+        if not len(asked):
+            return []
+        found = self._use("query", persona, partial(_nearest_of_each, asked, limit))
+        return [[] for _ in asked] if found is None else [_near(each) for each in found]
 
     def delete(self, persona: str, ids: Sequence[str]) -> None:
         """See VectorTier."""
@@ -229,6 +236,18 @@ def _nearest(asked: NDArray[np.float32], limit: int, collection: Collection) -> 
         if len(best) >= limit or len(ids) < wanted or wanted >= limit * MAX_PARTS:
             return dict(islice(best.items(), limit))
         wanted = min(wanted * AGAIN, limit * MAX_PARTS)
+
+
+def _nearest_of_each(
+    asked: NDArray[np.float32], limit: int, collection: Collection
+) -> list[Mapping[str, float]]:
+    found = collection.query(query_embeddings=asked, n_results=limit, include=["distances"])
+    distances = found["distances"] or [[] for _ in found["ids"]]
+    return [parts.best_of_each(*each) for each in zip(found["ids"], distances, strict=True)]
+
+
+def _near(distances: Mapping[str, float]) -> list[Near]:
+    return [Near(id_, max(-1.0, min(1.0, 1.0 - distance))) for id_, distance in distances.items()]
 
 
 def _version(mark: Metadata | None) -> int:

@@ -52,6 +52,10 @@ class VectorTier(Protocol):
         """The memories nearest to the vector (float32, (dim,)), each once by its best part, most similar first; empty
         for an unknown persona."""
 
+    def query_many(self, persona: str, vectors: NDArray[np.float32], limit: int) -> list[list[Near]]:
+        """The ``limit`` nearest parts to each vector (float32, (n, dim)), as memories, each once, in one request: so it
+        may be fewer of memories in parts."""
+
     def delete(self, persona: str, ids: Sequence[str]) -> None:
         """Take ids away with all their parts; unknown ones are ignored."""
 

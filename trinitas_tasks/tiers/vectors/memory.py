@@ -55,6 +55,10 @@ class MemoryVectors:
         near = [Near(id_, float(np.clip(np.max(units @ asked), -1.0, 1.0))) for id_, (units, _) in space.items()]
         return sorted(near, key=lambda each: -each.similarity)[:limit]
 
+    def query_many(self, persona: str, vectors: NDArray[np.float32], limit: int) -> list[list[Near]]:
+        """See VectorTier."""
+        return [self.query(persona, each, limit) for each in vectors]
+
     def delete(self, persona: str, ids: Sequence[str]) -> None:
         """See VectorTier."""
         with self._spaces.lock:

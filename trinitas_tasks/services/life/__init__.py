@@ -1,0 +1,1 @@
+"""What is done to memories as time goes by: one module a task, each a function of its tiers."""

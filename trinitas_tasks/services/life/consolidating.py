@@ -1,0 +1,178 @@
+"""`consolidate`: working memories worth keeping become lasting ones, and what says the same is linked.
+
+Both keep the original: a memory that becomes another type keeps its id, its content and its history, and a link is a
+note beside a memory. Each is written down before it is done, with what it changed, and can be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from trinitas_tasks.errors import InvalidQuery, Unavailable
+from trinitas_tasks.model import Key, MemoryItem, MemoryType
+from trinitas_tasks.policy import consolidation
+from trinitas_tasks.policy.diversity import alike, signature
+from trinitas_tasks.services.life.cooling import Index
+from trinitas_tasks.services.life.neighbours import neighbours
+from trinitas_tasks.services.life.report import Decision, Report, RulesOf
+from trinitas_tasks.tiers.archive.lives import Choice, Consolidation, Life, Turn
+
+KEPT, LINKED = "keep", "link"
+"""The kinds of consolidation: a type that changed, and a representative."""
+COMPARED: Final = 5
+"""With so many of its neighbours a memory is compared."""
+MARK: Final = "linked"
+PAGE: Final = 500
+"""Working memories looked at a time."""
+
+InferType = Callable[[MemoryItem], MemoryType]
+"""What a working memory becomes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consolidating:
+    """What the parts of one run share."""
+
+    index: Index
+    rules: RulesOf
+    now: datetime
+    dry: bool
+    infer: InferType = consolidation.infer
+
+
+def consolidate(personas: Sequence[str], run: Consolidating, *, limit: int) -> Report:
+    """Keep working memories of these personas that are worth it, and link near-duplicates among what came since the last
+    run, at most ``limit`` of either. Raises: Unavailable."""
+    report = Report()
+    for persona in personas:
+        report += _kept(persona, run)
+    linked = _linked(set(personas), run, limit)
+    return report + linked
+
+
+# Working memories that become lasting ones.
+
+
+def _kept(persona: str, run: Consolidating) -> Report:
+    examined, decisions, changed, after = 0, list[Decision](), 0, 0
+    while page := run.index.archive.chosen(
+        Choice(persona=persona, types=frozenset({MemoryType.WORKING}), after=after), PAGE
+    ):
+        after, examined = page[-1].seq, examined + len(page)
+        due = [each for life in page if (each := _worth(life, run)) is not None]
+        decisions += [Decision(each.key, KEPT, each.why) for each in due]
+        changed += 0 if run.dry else _keep(due, page, run)
+        if len(page) < PAGE:
+            break
+    return Report(examined, tuple(decisions), changed)
+
+
+def _worth(life: Life, run: Consolidating) -> Consolidation | None:
+    item = life.record.item
+    score = item.importance if life.score is None else life.score
+    reason = consolidation.worth_keeping(item, score, life.pinned, run.rules(item.persona))
+    if reason is None or _undone(life.key, KEPT, run):
+        return None
+    kind = run.infer(item)
+    before, after = {"type": item.type.value}, {"type": kind.value}
+    return Consolidation(0, KEPT, life.key, life.record.version, run.now, before, after, f"{reason}: {kind.value} now")
+
+
+def _keep(due: Sequence[Consolidation], page: Sequence[Life], run: Consolidating) -> int:
+    items = {life.key: life.record.item for life in page}
+    run.index.archive.consolidate(due, [])
+    # also those that were written down before, by a run that was killed: they are still what they were
+    return sum(_becomes(items[each.key], each.version, str(each.after["type"]), run.index) for each in due)
+
+
+def _becomes(item: MemoryItem, version: int, kind: str, index: Index) -> bool:
+    changed = item.model_copy(update={"type": MemoryType(kind)})
+    return index.hot.replace(changed, version) > 0
+
+
+def _undone(key: Key, kind: str, run: Consolidating) -> bool:
+    known = run.index.archive.consolidations(key=key)
+    return any(each.kind == kind and each.undone_at is not None for each in known)
+
+
+# Memories that say the same.
+
+
+def _linked(personas: set[str], run: Consolidating, limit: int) -> Report:
+    archive = run.index.archive
+    fresh = archive.chosen(Choice(after=archive.mark(MARK)), limit)
+    try:
+        links = [each for persona in sorted(personas) for each in _links(persona, fresh, run)]
+    except Unavailable as error:  # the mark stays, and so the next run finds them
+        return Report(len(fresh), errors=(str(error),))
+    decisions = tuple(Decision(each.key, LINKED, each.why) for each in links)
+    if run.dry:
+        return Report(len(fresh), decisions)
+    turns = [Turn(each.key, each.version, representative=str(each.after["representative"])) for each in links]
+    new = archive.consolidate(links, turns)
+    everybody = {life.key.persona for life in fresh} <= personas
+    if fresh and everybody:
+        archive.put_mark(MARK, fresh[-1].seq)
+    return Report(len(fresh), decisions, len(new), more=everybody and len(fresh) == limit)
+
+
+def _links(persona: str, fresh: Sequence[Life], run: Consolidating) -> list[Consolidation]:
+    mine = [life for life in fresh if life.key.persona == persona]
+    if not mine:
+        return []
+    least = run.rules(persona).duplicate
+    near = neighbours(mine, run.index, COMPARED)
+    close = {key: [each.id for each in its if each.similarity >= least] for key, its in near.items()}
+    known = {life.key: life for life in mine}
+    others = [Key(persona, id_) for ids in close.values() for id_ in ids]
+    found = run.index.archive.lives(persona, list(dict.fromkeys(key.id for key in others if key not in known)))
+    known |= {life.key: life for life in found if life is not None and not life.cold}
+    signatures = {key: signature(life.record.item) for key, life in known.items()}
+    pairs = [
+        (key, other)
+        for key, ids in close.items()
+        for id_ in ids
+        if (other := Key(persona, id_)) in known and alike(signatures[key], signatures[other])
+    ]
+    return [each for group in consolidation.groups(pairs) for each in _group(group, known, run)]
+
+
+def _group(keys: Sequence[Key], known: dict[Key, Life], run: Consolidating) -> list[Consolidation]:
+    lives = [known[key] for key in keys]
+    # who stands for some of them already stands for all
+    standing = sorted({life.representative for life in lives if life.representative is not None})
+    chosen = standing[0] if standing else consolidation.representative(lives)
+    return [
+        Consolidation(
+            0, LINKED, life.key, life.record.version, run.now, {"representative": None}, {"representative": chosen},
+            f"says the same as {chosen}",
+        )
+        for life in lives
+        if life.key.id != chosen and life.representative is None and not _undone(life.key, LINKED, run)
+    ]  # fmt: skip
+
+
+# Taking back.
+
+
+def undo(seq: int, *, index: Index, now: datetime) -> Consolidation:
+    """Take a consolidation back: the memory is what it was before, and it is not done again. Raises: InvalidQuery (there
+    is none of this number, it was undone before, or the memory is another one since), Unavailable."""
+    found = index.archive.consolidations(seq=seq)
+    if not found:
+        raise InvalidQuery(f"there is no consolidation {seq}")
+    done = found[0]
+    life = index.archive.lives(done.key.persona, [done.key.id])[0]
+    if life is None:
+        raise InvalidQuery(f"{done.key.persona} has no memory {done.key.id} any more")
+    changed = done.kind == KEPT and life.record.item.type == done.after["type"]
+    if done.undone_at is not None and not changed:
+        raise InvalidQuery(f"consolidation {seq} was undone {done.undone_at:%Y-%m-%d %H:%M} UTC")
+    turns = [Turn(life.key, life.record.version, representative="")] if done.kind == LINKED else []
+    index.archive.undo(seq, now, turns)  # first: a run of the task in between must not do it again
+    if changed and not _becomes(life.record.item, life.record.version, str(done.before["type"]), index):
+        raise InvalidQuery(f"{done.key.id} is just being changed: the same command again finishes it")
+    return done._replace(undone_at=done.undone_at or now)

@@ -1,0 +1,140 @@
+"""`prune`: what is hardly remembered any more leaves the index; and, only where the rules say so, the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from trinitas_tasks.model import Key
+from trinitas_tasks.policy import retention
+from trinitas_tasks.policy.life import Rules
+from trinitas_tasks.services.life.ageing import last_use, unused_days
+from trinitas_tasks.services.life.cooling import Index, cool
+from trinitas_tasks.services.life.report import Decision, Report, RulesOf, days
+from trinitas_tasks.tiers.archive.lives import Audit, Choice, Life, Order, Turn
+
+FOREVER: Final = timedelta(days=36_500)
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """How well a memory is remembered now."""
+
+    share: float
+    """The retention, 0 to 1."""
+    stability_days: float
+    fades_at: datetime
+
+
+def retained(life: Life, rules: Rules, now: datetime) -> Retained:
+    """By its importance (the caller's own, before it was computed), its accesses and the time since the last one."""
+    item = life.record.item
+    score = item.importance if life.score is None else life.score
+    stability = retention.stability(item.type, score, life.stability_days, rules)
+    fades = retention.fades_after_days(item.type, score, life.stability_days, rules)
+    share = retention.retention(unused_days(life, now), stability)
+    return Retained(share, stability, fades_at(last_use(life), fades))
+
+
+def fades_at(used: datetime, fades_days: float) -> datetime:
+    """When a memory has faded that was used then."""
+    try:
+        return used + min(timedelta(days=fades_days), FOREVER)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=used.tzinfo)
+
+
+def prune(
+    personas: Sequence[str], *, index: Index, rules: RulesOf, now: datetime, limit: int, dry: bool = False
+) -> Report:
+    """Archive memories of these personas, at most ``limit``, whose retention is below what the rules say, and of those
+    who have more than the rules allow the ones that fade first; then delete archived ones past a retention limit, if
+    there is one. Pinned ones are exempt from all of it. Raises: Unavailable."""
+    report = Report()
+    for persona in personas:
+        decided: set[Key] = set()
+        for part in (_faded, _overflowing, _expired):
+            asked = _Asked(persona, rules(persona), index, now, limit - len(report.decisions), dry)
+            found = part(asked, decided)
+            report += found
+            decided |= {each.key for each in found.decisions}
+            if found.more:
+                return report
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    persona: str
+    rules: Rules
+    index: Index
+    now: datetime
+    limit: int
+    dry: bool
+
+
+def _faded(asked: _Asked, decided: set[Key]) -> Report:  # noqa: ARG001 - it comes first
+    choice = Choice(persona=asked.persona, pinned=False, fading_by=asked.now, order=Order.FADING)
+    found = asked.index.archive.chosen(choice, asked.limit + 1)
+    looked = [(life, retained(life, asked.rules, asked.now)) for life in found[: asked.limit]]
+    faded = [life for life, its in looked if its.fades_at <= asked.now]
+    decisions = tuple(
+        Decision(life.key, "archive", retention.reason(unused_days(life, asked.now), its.stability_days))
+        for life, its in looked
+        if its.fades_at <= asked.now
+    )
+    if not asked.dry:
+        later = [Turn(life.key, life.record.version, fades_at=its.fades_at) for life, its in looked]
+        asked.index.archive.turn(later)
+    changed = 0 if asked.dry else cool(faded, asked.index)
+    return Report(len(looked), decisions, changed, more=len(found) > asked.limit)
+
+
+def _overflowing(asked: _Asked, decided: set[Key]) -> Report:
+    archive, most = asked.index.archive, asked.rules.max_memories
+    if not most:
+        return Report()
+    over = archive.active(asked.persona) - most - (len(decided) if asked.dry else 0)
+    wanted = max(min(over, asked.limit), 0)
+    choice = Choice(persona=asked.persona, pinned=False, order=Order.FADING)
+    found = [life for life in archive.chosen(choice, wanted + len(decided)) if life.key not in decided][:wanted]
+    why = f"{asked.persona} has more than {most:,} memories, and this one fades first"
+    changed = 0 if asked.dry else cool(found, asked.index)
+    return Report(len(found), tuple(Decision(life.key, "archive", why) for life in found), changed, more=over > wanted)
+
+
+def _expired(asked: _Asked, decided: set[Key]) -> Report:
+    """What was only archived now is not deleted in the same run: nobody could have asked for it."""
+    report = Report()
+    for kind, oldest in asked.rules.delete_after_days.items():
+        left = asked.limit - len(report.decisions)
+        choice = Choice(
+            persona=asked.persona,
+            types=frozenset({kind}),
+            cold=True,
+            pinned=False,
+            used_before=asked.now - timedelta(days=oldest),
+            order=Order.USE,
+        )
+        found = [
+            life for life in asked.index.archive.chosen(choice, left + 1 + len(decided)) if life.key not in decided
+        ]
+        due = found[:left]
+        report += Report(len(due), _deleted(due, oldest, asked), 0 if asked.dry else len(due), more=len(found) > left)
+        if report.more:
+            break
+    return report
+
+
+def _deleted(due: Sequence[Life], oldest: float, asked: _Asked) -> tuple[Decision, ...]:
+    decisions = tuple(
+        Decision(life.key, "delete", f"not used for {days(unused_days(life, asked.now))}, more than {days(oldest)}")
+        for life in due
+    )
+    if due and not asked.dry:
+        # told before it is done: the row must outlive the memory
+        asked.index.archive.audit([Audit(asked.now, "prune", each.action, each.key, each.why) for each in decisions])
+        asked.index.hot.forget([each.key for each in decisions], above=max(each.record.version for each in due))
+    return decisions

@@ -1,0 +1,158 @@
+"""`score_importance`: how important memories are, by what they are, how they are used and what was said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Final
+
+from trinitas_tasks.errors import Unavailable
+from trinitas_tasks.model import Key
+from trinitas_tasks.policy import importance, retention
+from trinitas_tasks.policy.importance import Features, Scored
+from trinitas_tasks.services.life.ageing import last_use, unused_days
+from trinitas_tasks.services.life.cooling import Index
+from trinitas_tasks.services.life.forgetting import fades_at
+from trinitas_tasks.services.life.neighbours import neighbours
+from trinitas_tasks.services.life.report import Decision, Report, RulesOf
+from trinitas_tasks.tiers.archive.lives import Choice, Feedback, Life, Order, Turn
+
+NEAREST: Final = 5
+"""Of so many nearest neighbours a memory's uniqueness is told."""
+FEEDBACK: Final = 500
+"""So much of it is learned from in one run."""
+MOVED: Final = 0.005
+"""A change of the importance by less than this is not worth telling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """A memory's importance, and the features that it follows from."""
+
+    life: Life
+    features: Features
+    scored: Scored
+
+
+def score_importance(
+    personas: Sequence[str], *, index: Index, rules: RulesOf, now: datetime, limit: int, dry: bool = False
+) -> Report:
+    """Compute the importance of the memories of these personas, at most ``limit`` of each, whose last one is too old or
+    that have none; and learn from feedback which features matter to a persona. Raises: Unavailable."""
+    told = index.archive.feedback(FEEDBACK)
+    report = Report(more=len(told) == FEEDBACK and not dry)
+    for persona in personas:
+        if mine := [each for each in told if each.key.persona == persona]:
+            report += replace(_learned(persona, mine, index, rules, now, dry), more=report.more)
+        choice = Choice(
+            persona=persona,
+            scored_before=now - timedelta(hours=rules(persona).score_hours),
+            order=Order.SCORING,
+        )
+        found = index.archive.chosen(choice, limit + 1)
+        more = report.more or len(found) > limit
+        report += replace(_scored(persona, found[:limit], index, rules, now, dry), more=more)
+    return report
+
+
+def _scored(persona: str, lives: Sequence[Life], index: Index, rules: RulesOf, now: datetime, dry: bool) -> Report:
+    if not lives:
+        return Report()
+    try:
+        assessed = assess(lives, index=index, rules=rules, now=now)
+    except Unavailable as error:  # the next run finds them
+        return Report(len(lives), errors=(f"{persona}: {error}",))
+    moved = [each for each in assessed if _moved(each)]
+    decisions = tuple(Decision(each.life.key, "score", _why(each)) for each in moved)
+    if not dry:
+        index.archive.turn([_turn(each, rules, now) for each in assessed])
+    return Report(len(lives), decisions, 0 if dry else len(moved))
+
+
+def _moved(assessed: Assessed) -> bool:
+    before = assessed.life.score
+    return before is None or abs(before - assessed.scored.score) >= MOVED
+
+
+def _why(assessed: Assessed) -> str:
+    """The new importance, and what most speaks for and against it."""
+    before = assessed.life.score
+    parts = sorted(assessed.scored.parts.items(), key=lambda part: -abs(part[1]))[:3]
+    told = ", ".join(f"{name} {value:+.2f}" for name, value in parts)
+    return f"{'new' if before is None else f'{before:.2f}'} → {assessed.scored.score:.2f} ({told})"
+
+
+def _turn(assessed: Assessed, rules: RulesOf, now: datetime) -> Turn:
+    life, score = assessed.life, assessed.scored.score
+    item = life.record.item
+    fades = retention.fades_after_days(item.type, score, life.stability_days, rules(item.persona))
+    return Turn(
+        life.key, life.record.version, score=score, scored_at=now, fades_at=fades_at(last_use(life), fades)
+    )
+
+
+def _learned(
+    persona: str, told: Sequence[Feedback], index: Index, rules: RulesOf, now: datetime, dry: bool
+) -> Report:
+    """Take the feedback on a persona's memories into its weights; they are scored anew on the way."""
+    found = index.archive.lives(persona, list(dict.fromkeys(each.key.id for each in told)))
+    lives = [life for life in found if life is not None]
+    try:
+        assessed = {each.life.key: each for each in assess(lives, index=index, rules=rules, now=now)}
+    except Unavailable as error:
+        return Report(len(told), errors=(f"{persona}: {error}",))
+    weights = _weights_after(index.archive.weights(persona), told, assessed)
+    if not dry:
+        turns = [_turn(each, rules, now) for each in assessed.values()]
+        index.archive.learn(turns, {persona: weights}, [each.seq for each in told])
+    why = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
+    decisions = tuple(Decision(key, "learn", f"weights of {persona}: {why}") for key in assessed)
+    return Report(len(told), decisions, 0 if dry else len(assessed))
+
+
+def _weights_after(
+    known: Mapping[str, float], told: Sequence[Feedback], assessed: Mapping[Key, Assessed]
+) -> dict[str, float]:
+    weights = {**importance.DEFAULT_WEIGHTS, **known}
+    for each in told:
+        if (its := assessed.get(each.key)) is not None:
+            weights = importance.learned(weights, its.features, its.scored.score, each.useful)
+    return weights
+
+
+def assess(lives: Sequence[Life], *, index: Index, rules: RulesOf, now: datetime) -> list[Assessed]:
+    """The importance of each, in order: one query of the vector tier a persona. Raises: Unavailable."""
+    found: dict[Key, Assessed] = {}
+    for persona, group in groupby(sorted(lives, key=lambda life: life.key), key=lambda life: life.key.persona):
+        mine = list(group)
+        weights = {**importance.DEFAULT_WEIGHTS, **index.archive.weights(persona)}
+        near = neighbours(mine, index, NEAREST)
+        degrees = _degrees(mine, index)
+        for life in mine:
+            item, key = life.record.item, life.key
+            features = Features(
+                uniqueness=importance.uniqueness([each.similarity for each in near[key]]),
+                recency=importance.recency(unused_days(life, now), rules(persona).half_life_days[item.type]),
+                frequency=importance.frequency(item.access_count),
+                richness=importance.richness(item),
+                connectivity=importance.connectivity(degrees[key]),
+            )
+            scored = importance.importance(item.importance, features, weights, life.useful, life.useless)
+            found[key] = Assessed(life, features, scored)
+    return [found[life.key] for life in lives]
+
+
+def _degrees(lives: Sequence[Life], index: Index) -> dict[Key, int]:
+    """With how many others each of one persona's memories is connected: what is read after it, whom it is shared with,
+    and the one that stands for it."""
+    keys = [life.key for life in lives]
+    followers = index.archive.followers(keys)
+    grants = index.archive.grants(keys[0].persona, [key.id for key in keys])
+    return {
+        life.key: len(followers.get(life.key, ()))
+        + sum(not grant.revoked for grant in its)
+        + (life.representative is not None)
+        for life, its in zip(lives, grants, strict=True)
+    }
