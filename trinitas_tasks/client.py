@@ -335,8 +335,8 @@ class MemoryClient:
         ("in May", 「先週」) lets memories from then come higher: times are counted from ``now``. ``boosts`` (of
         query.Boosts) raise the recent, important or often read ones; ``min_similarity`` leaves out what is less
         relevant, 0 to 1. ``include_archived`` also finds what left the index because it is old or was forgotten; to be
-        found or read brings it back. ``context`` brings so many neighbours of each hit in its session, ``explain`` says which words
-        were found, ``after`` goes on where another recall of the same question ended (its ``next``).
+        found or read brings it back. ``context`` brings so many neighbours of each hit in its session, ``explain`` says
+        which words were found, ``after`` goes on where another recall of the same question ended (its ``next``).
 
         Sees what this client has written, embedded or not. While Redis or the search workers are away, it is answered
         by words, if the archive is on this machine; ``degraded`` says so. Raises: InvalidQuery, Unavailable.

@@ -32,8 +32,8 @@ class Filters(BaseModel):
     metadata: Annotated[dict[str, Any], AfterValidator(checked_json)] = Field(default_factory=dict)
     """Its metadata has these keys with these values."""
     include_archived: bool = False
-    """Also what left the index for its age, or because it was forgotten (see policy.retention). Only the archive and the
-    indexes know of that: ``admit`` does not look at it."""
+    """Also what left the index for its age, or because it was forgotten (see policy.retention). Only the archive and
+    the indexes know of that: ``admit`` does not look at it."""
 
     def admit(self, item: MemoryItem) -> bool:
         """Whether this memory counts."""

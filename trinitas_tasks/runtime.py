@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import cached_property
 
 from trinitas_tasks.embedding.interface import Embedder
-from trinitas_tasks.model import MemoryType
+from trinitas_tasks.model import MemoryType, utc_now
 from trinitas_tasks.policy.ttl import Stay
 from trinitas_tasks.services.fulltext import FullText
 from trinitas_tasks.services.ingest import Step
@@ -32,7 +33,7 @@ WORKER_TIMEOUT_SECONDS = 5.0
 class Runtime:
     """The tiers of one process, and what its jobs remember. Give any tier to use another, such as a stub.
 
-    ``step`` is told how far an ingest has come.
+    ``step`` is told how far an ingest has come. ``clock`` may be simulated.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class Runtime:
         lexical: LexicalTier | None = None,
         spool: Spool | None = None,
         step: Step = lambda _: None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.settings = settings
+        self.clock = clock
         self.step = step
         self.embedding_threads = settings.threads
         self.stopping = threading.Event()

@@ -116,7 +116,10 @@ class Settings(BaseSettings):
         None, "ARCHIVE_URL", "memory.archive_url", "SQLAlchemy URL of the archive; beats SQLITE_PATH"
     )
     sqlite_archive_days: Annotated[int, Field(ge=1)] = _field(
-        7, "SQLITE_ARCHIVE_DAYS", "memory.sqlite.archive_days", "days without use after which episodic memories leave the index"
+        7,
+        "SQLITE_ARCHIVE_DAYS",
+        "memory.sqlite.archive_days",
+        "days without use after which episodic memories leave the index",
     )
 
     routing: dict[MemoryType, Literal["redis", "chromadb"]] = _field(
@@ -180,7 +183,10 @@ class Settings(BaseSettings):
         {}, "TRINITAS_LIFE", "life.rules", 'thresholds and half-lives of a persona\'s memories; of all others: "*"'
     )
     schedule: dict[LifeTask, Annotated[float, Field(ge=0, le=366 * 86400)]] = _field(
-        {}, "TRINITAS_SCHEDULE", "life.schedule", "seconds between two runs of a task where not the usual ones; 0: never"
+        {},
+        "TRINITAS_SCHEDULE",
+        "life.schedule",
+        "seconds between two runs of a task where not the usual ones; 0: never",
     )
 
     retry_delay: Annotated[float, Field(gt=0, le=3600)] = _field(

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from trinitas_tasks.model import MemoryType
 
+
 class LifeTask(StrEnum):
     """What is done to memories as time goes by, by the names under which it is scheduled and run."""
 
@@ -48,7 +49,7 @@ def _days(working: float, episodic: float, semantic: float, procedural: float) -
 
 
 class Rules(BaseModel):
-    """How a persona's memories live. All ages are counted from the last use: the timestamp, or the last access after it."""
+    """How a persona's memories live. All ages are counted from the last use: the timestamp, or a later access."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

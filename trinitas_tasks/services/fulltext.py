@@ -73,9 +73,7 @@ class FullText:
         mine = [self._read(Document(item, index_terms(item), ())) for item in items if item.persona == persona]
         return self._scored(persona, wanted, mine)
 
-    def _scored(
-        self, persona: str, wanted: Wanted, documents: Sequence[_Fresh], *, cold: bool = False
-    ) -> list[Match]:
+    def _scored(self, persona: str, wanted: Wanted, documents: Sequence[_Fresh], *, cold: bool = False) -> list[Match]:
         admitted = [each for each in documents if _admits(wanted, each.document.item)]
         if not admitted:
             return []

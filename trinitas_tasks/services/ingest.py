@@ -229,4 +229,3 @@ def _finished(row: Row, standing: int, stays: Mapping[MemoryType, Stay]) -> Fini
     item, version = row.record
     seconds, slides = stay(item, stays) if standing == version else Stay(0)
     return Finished(Key(item.persona, item.id), version, seconds, slides)
-

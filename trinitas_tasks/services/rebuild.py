@@ -32,7 +32,9 @@ def rebuild(
                 vectors.clear(persona)
     rows = archive.listed(after, limit, model)
     wanted = set(personas)
-    mine = sorted((row for row in rows if row.embedded and not row.cold and row.key.persona in wanted), key=lambda row: row.key)
+    mine = sorted(
+        (row for row in rows if row.embedded and not row.cold and row.key.persona in wanted), key=lambda row: row.key
+    )
     for persona, group in groupby(mine, key=lambda row: row.key.persona):
         some = list(group)
         found = archive.vectors(persona, [row.key.id for row in some], model)

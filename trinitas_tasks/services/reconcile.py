@@ -173,9 +173,7 @@ def _unindexed(
         return []
     ids = [row.key.id for row in rows]
     known = zip(rows, vectors.versions(persona, ids), vectors.parts(persona, ids), strict=True)
-    wrong = [
-        row for row, *found in known if found != ([None, 0] if row.cold else [row.version, row.parts])
-    ]
+    wrong = [row for row, *found in known if found != ([None, 0] if row.cold else [row.version, row.parts])]
     there = [row.key.id for row in set(rows) - set(wrong) if not row.cold]
     sample = random.sample(there, min(SAMPLE, len(there)))
     expected = zip(sample, archive.vectors(persona, sample, model), strict=True)

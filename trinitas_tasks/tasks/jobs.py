@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from trinitas_tasks.errors import InvalidQuery, TrinitasError
-from trinitas_tasks.model import utc_now
 from trinitas_tasks.query import Query
 from trinitas_tasks.services import archived, forget, granting, ingest, recall, replay
 from trinitas_tasks.services.answer import Answer
@@ -83,7 +82,7 @@ class Jobs(Lifecycle):
                 stays=run.stays,
                 limit=limit,
                 lease_seconds=settings.lease_seconds,
-                now=utc_now(),
+                now=run.clock(),
                 step=run.step,
             )
             report += batch
@@ -144,7 +143,7 @@ class Jobs(Lifecycle):
             if not asked.among:
                 return Answer((), (), ()).to_json().decode()
         cache_seconds, began = run.settings.redis_ttl_cache, time.monotonic()
-        answer = recall.recall(asked, tiers=run.tiers, cache_seconds=cache_seconds, now=utc_now())
+        answer = recall.recall(asked, tiers=run.tiers, cache_seconds=cache_seconds, now=run.clock())
         millis = (time.monotonic() - began) * 1000
         run.hot.searched(asked.persona, millis, len(answer.found), asked.text)
         if any(each.startswith("chroma:") for each in answer.degraded):
@@ -166,7 +165,7 @@ class Jobs(Lifecycle):
         """Bring archived memories back into Redis; the ids of those that exist."""
         run, settings = self.runtime, self.runtime.settings
         return archived.fetch(
-            persona, ids, hot=run.hot, archive=run.archive, cache_seconds=settings.redis_ttl_cache, now=utc_now()
+            persona, ids, hot=run.hot, archive=run.archive, cache_seconds=settings.redis_ttl_cache, now=run.clock()
         )
 
     def count(self, persona: str) -> dict[str, Any]:

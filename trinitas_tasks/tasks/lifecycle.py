@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from trinitas_tasks.errors import InvalidQuery, TrinitasError, Unavailable
-from trinitas_tasks.model import Key, check_persona, utc_now
+from trinitas_tasks.model import Key, check_persona
 from trinitas_tasks.policy.life import LifeTask
 from trinitas_tasks.services.life import (
     ageing,
@@ -117,11 +117,11 @@ class Lifecycle(Mending):
         run = self.runtime
         self._settle(dry=False)
         key = Key(check_persona(persona), memory_id)
-        return explaining.explain(key, index=run.index, rules=run.settings.rules_of, now=utc_now())
+        return explaining.explain(key, index=run.index, rules=run.settings.rules_of, now=run.clock())
 
     def undo(self, seq: int) -> dict[str, Any]:
         """Take a consolidation back."""
-        return explaining.told(consolidating.undo(seq, index=self.runtime.index, now=utc_now()))
+        return explaining.told(consolidating.undo(seq, index=self.runtime.index, now=self.runtime.clock()))
 
     def consolidations(self, persona: str | None, limit: int) -> list[dict[str, Any]]:
         """What was consolidated, newest first."""
@@ -145,7 +145,7 @@ class Lifecycle(Mending):
             archive_days=run.settings.sqlite_archive_days,
             dedup_seconds=run.settings.dedup_seconds,
         )
-        return analytics.analyse(personas, hot=run.hot, archive=run.archive, in_force=in_force, now=utc_now())
+        return analytics.analyse(personas, hot=run.hot, archive=run.archive, in_force=in_force, now=run.clock())
 
     # How a task runs.
 
@@ -165,7 +165,7 @@ class Lifecycle(Mending):
         token = run.hot.lease(task, LEASE_SECONDS)
         if token is None:
             return None
-        started, began = utc_now(), time.monotonic()
+        started, began = run.clock(), time.monotonic()
         report = Report()
         try:
             while True:
@@ -195,7 +195,7 @@ class Lifecycle(Mending):
         return work(self.runtime.archive.personas() if personas is None else personas)
 
     def _work(self, task: LifeTask, limit: int, dry: bool) -> Callable[[Sequence[str]], Report]:
-        run, rules, now = self.runtime, self.runtime.settings.rules_of, utc_now()
+        run, rules, now = self.runtime, self.runtime.settings.rules_of, run.clock()
         index = run.index
         aged = {"index": index, "rules": rules, "now": now, "limit": limit, "dry": dry}
         sharing = consolidating.Consolidating(index, rules, now, dry)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from trinitas_tasks.errors import InvalidQuery
-from trinitas_tasks.model import Key, utc_now
+from trinitas_tasks.model import Key
 from trinitas_tasks.runtime import Runtime
 from trinitas_tasks.services import ingest, letters, rebuild, reconcile
 from trinitas_tasks.services.reconcile import Cursor, Difference, Slice
@@ -37,7 +37,7 @@ class Mending:
     def reconcile(self) -> dict[str, Any]:
         """Compare the tiers and mend what differs, for some seconds; what is left gets a task of its own."""
         run = self.runtime
-        started, began = utc_now(), time.monotonic()
+        started, began = run.clock(), time.monotonic()
         examined, mended, kinds, skipped = 0, 0, dict[str, int](), dict[str, None]()
         while True:
             found = self._compared(run.compared)
@@ -82,9 +82,7 @@ class Mending:
 
     def _mend(self, differences: Sequence[Difference]) -> int:
         run = self.runtime
-        mended = reconcile.mend(
-            differences, hot=run.hot, archive=run.archive, vectors=run.vectors, model=run.model
-        )
+        mended = reconcile.mend(differences, hot=run.hot, archive=run.archive, vectors=run.vectors, model=run.model)
         bare = [each.key for each in differences if each.kind == reconcile.UNEMBEDDED]
         if bare:
             mended += ingest.embed(bare, archive=run.archive, embedder=run.embedder)

@@ -111,7 +111,9 @@ def why(id: Id, persona: Owner, home: Home = None, as_json: output.Json = False)
     importance, retention = known["importance"], known["retention"]
     state = [name for name in ("pinned", "archived") if known[name]] or ["active"]
     output.say(f"{known['type']} memory {known['id']} of {known['persona']}: {', '.join(state)}")
-    output.say(f"used: {known['accesses']} times, last {known['last_use'][:19]} UTC ({known['unused_days']:g} days ago)")
+    output.say(
+        f"used: {known['accesses']} times, last {known['last_use'][:19]} UTC ({known['unused_days']:g} days ago)"
+    )
     output.say(f"importance: {importance['now']} now, {importance['stored']} stored, {importance['own']} given")
     for name, value in importance["parts"].items():
         feature = importance["features"].get(name)
@@ -212,13 +214,17 @@ def analytics(persona: Whose = None, home: Home = None, as_json: output.Json = F
             if its[about]:
                 output.say(f"    {about.replace('_', ' ')}: {_told(its[about])}")
         output.say(f"    by importance (tenths): {' '.join(map(str, its['by_importance']))}")
-        output.say(f"    never read: {its['never_read']:,}; duplicates: {its['duplicates']:,}; {its['content_mb']:g} MB")
+        output.say(
+            f"    never read: {its['never_read']:,}; duplicates: {its['duplicates']:,}; {its['content_mb']:g} MB"
+        )
         for about in ("most_useful", "least_useful"):
             for each in its[about]:
                 output.say(f"    {about.replace('_', ' ')}: {each['id']} ({each['type']}, {each['importance']})")
     copies, rate = found["copies"], found["hit_rate"]
     share = "no reads yet" if rate is None else f"{rate:.1%} of reads answered from Redis"
-    output.say(f"Redis: {copies['count']:,} copies, {copies['bytes'] / 1e6:.1f} of {copies['limit'] / 1e6:.0f} MB; {share}")
+    output.say(
+        f"Redis: {copies['count']:,} copies, {copies['bytes'] / 1e6:.1f} of {copies['limit'] / 1e6:.0f} MB; {share}"
+    )
     for each in found["recommendations"]:
         whose = f" ({each['persona']})" if each["persona"] else ""
         change = f"{each['now']} → {each['suggested']}" if each["now"] else each["suggested"]

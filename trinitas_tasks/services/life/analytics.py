@@ -159,4 +159,3 @@ def _on(census: Census, searches: Searches | None, in_force: InForce) -> Iterato
     if (unread := census.never_read / count) > UNREAD_SHARE and count - census.cold > 10 * ENOUGH_MEMORIES:
         evidence = f"{unread:.0%} of {count:,} memories were never read"
         yield Recommendation("TRINITAS_LIFE", "", '{"forget_below": 0.2}: forget sooner', persona, evidence)
-

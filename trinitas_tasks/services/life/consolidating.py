@@ -44,8 +44,8 @@ class Consolidating:
 
 
 def consolidate(personas: Sequence[str], run: Consolidating, *, limit: int) -> Report:
-    """Keep working memories of these personas that are worth it, and link near-duplicates among what came since the last
-    run, at most ``limit`` of either. Raises: Unavailable."""
+    """Keep working memories of these personas that are worth it, and link near-duplicates among what came since the
+    last run, at most ``limit`` of them. Raises: Unavailable."""
     report = Report()
     for persona in personas:
         report += _kept(persona, run)
@@ -159,8 +159,10 @@ def _group(keys: Sequence[Key], known: dict[Key, Life], run: Consolidating) -> l
 
 
 def undo(seq: int, *, index: Index, now: datetime) -> Consolidation:
-    """Take a consolidation back: the memory is what it was before, and it is not done again. Raises: InvalidQuery (there
-    is none of this number, it was undone before, or the memory is another one since), Unavailable."""
+    """Take a consolidation back: the memory is what it was before, and it is not done again.
+
+    Raises: InvalidQuery (there is none of this number, it was undone before, or the memory is gone), Unavailable.
+    """
     found = index.archive.consolidations(seq=seq)
     if not found:
         raise InvalidQuery(f"there is no consolidation {seq}")

@@ -15,8 +15,8 @@ WITHIN_SECONDS: Final = 180
 
 
 def archive_expiring(*, hot: HotTier, archive: Archive, limit: int, dry: bool = False) -> Report:
-    """Look for copies, at most ``limit``, that leave soon; those whose version the archive lacks (it was restored from an
-    older state, say) become the only copies again and are archived anew. Raises: Unavailable."""
+    """Look for copies, at most ``limit``, that leave soon; those whose version the archive lacks (it was restored from
+    an older state, say) become the only copies again and are archived anew. Raises: Unavailable."""
     leaving = hot.leaving(WITHIN_SECONDS, limit)
     proven: list[tuple[Key, int]] = []
     lacking: list[tuple[Key, int]] = []

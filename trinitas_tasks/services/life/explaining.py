@@ -50,10 +50,14 @@ def explain(key: Key, *, index: Index, rules: RulesOf, now: datetime) -> dict[st
         "useless": life.useless,
         "representative": life.representative,
         "read_next": [
-            {**each.key._asdict(), "weight": round(each.weight, 3)} for each in index.archive.followers([key]).get(key, ())
+            {**each.key._asdict(), "weight": round(each.weight, 3)}
+            for each in index.archive.followers([key]).get(key, ())
         ],
         "consolidations": [told(each) for each in index.archive.consolidations(key=key)],
-        "audit": [{**each._asdict(), "at": each.at.isoformat(), "key": each.key.id} for each in index.archive.audits(20, key=key)],
+        "audit": [
+            {**each._asdict(), "at": each.at.isoformat(), "key": each.key.id}
+            for each in index.archive.audits(20, key=key)
+        ],
         "next": _next(life, its, remembered.fades_at, now),
     }
 

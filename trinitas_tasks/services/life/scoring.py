@@ -88,14 +88,10 @@ def _turn(assessed: Assessed, rules: RulesOf, now: datetime) -> Turn:
     life, score = assessed.life, assessed.scored.score
     item = life.record.item
     fades = retention.fades_after_days(item.type, score, life.stability_days, rules(item.persona))
-    return Turn(
-        life.key, life.record.version, score=score, scored_at=now, fades_at=fades_at(last_use(life), fades)
-    )
+    return Turn(life.key, life.record.version, score=score, scored_at=now, fades_at=fades_at(last_use(life), fades))
 
 
-def _learned(
-    persona: str, told: Sequence[Feedback], index: Index, rules: RulesOf, now: datetime, dry: bool
-) -> Report:
+def _learned(persona: str, told: Sequence[Feedback], index: Index, rules: RulesOf, now: datetime, dry: bool) -> Report:
     """Take the feedback on a persona's memories into its weights; they are scored anew on the way."""
     found = index.archive.lives(persona, list(dict.fromkeys(each.key.id for each in told)))
     lives = [life for life in found if life is not None]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final
 
 from pydantic import JsonValue
@@ -51,7 +52,10 @@ class Finding:
 
 
 def detect_anomalies(*, hot: HotTier, archive: Archive, now: datetime, limit: int, dry: bool = False) -> Report:
-    """Look at what came since the last run, at most ``limit`` memories, and at how searches went. Raises: Unavailable."""
+    """Look at what came since the last run, at most ``limit`` memories, and at how searches went.
+
+    Raises: Unavailable.
+    """
     before = [run.detail for run in archive.runs(TASK, BEFORE)]
     findings: list[Finding] = []
     try:
@@ -136,10 +140,10 @@ def _drops(searches: Mapping[str, Searches], before: Sequence[Mapping[str, Any]]
         # the counters begin anew with a server
         steps = [
             (empty - earlier_empty, asked - earlier_asked)
-            for (asked, empty), (earlier_asked, earlier_empty) in zip(totals, totals[1:], strict=False)
+            for (asked, empty), (earlier_asked, earlier_empty) in pairwise(totals)
             if asked >= earlier_asked and empty >= earlier_empty
         ]
-        if len(steps) < 2:  # noqa: PLR2004 - one to look at and one to compare it with
+        if len(steps) < 2:  # one to look at and one to compare it with
             continue
         (empty, asked), *earlier = steps
         if (how := severity(dropped(empty, asked, earlier))) is not None:

@@ -238,9 +238,7 @@ def _nearest(asked: NDArray[np.float32], limit: int, collection: Collection) -> 
         wanted = min(wanted * AGAIN, limit * MAX_PARTS)
 
 
-def _nearest_of_each(
-    asked: NDArray[np.float32], limit: int, collection: Collection
-) -> list[Mapping[str, float]]:
+def _nearest_of_each(asked: NDArray[np.float32], limit: int, collection: Collection) -> list[Mapping[str, float]]:
     found = collection.query(query_embeddings=asked, n_results=limit, include=["distances"])
     distances = found["distances"] or [[] for _ in found["ids"]]
     return [parts.best_of_each(*each) for each in zip(found["ids"], distances, strict=True)]

@@ -16,8 +16,37 @@ from trinitas_tasks.tiers.vectors.interface import Near, Torn
 if TYPE_CHECKING:
     from trinitas_tasks.tiers.vectors.interface import Vectors, VectorTier
 
-Space = dict[str, tuple[NDArray[np.float32], int]]
-"""Unit vectors, (parts, dim), and version by id."""
+
+class Space(dict[str, tuple[NDArray[np.float32], int]]):
+    """Unit vectors, (parts, dim), and version by id; and all of them as one matrix, made when it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: tuple[list[str], NDArray[np.float32]] | None = None
+
+    def changed(self) -> None:
+        """To be called after every change."""
+        self._rows = None
+
+    def nearest(self, asked: NDArray[np.float32], limit: int) -> list[list[Near]]:
+        """Of each unit vector, (n, dim), the nearest."""
+        if self._rows is None:
+            self._rows = [id_ for id_, (units, _) in self.items() for _ in units], np.concatenate(
+                [units for units, _ in self.values()]
+            )
+        ids, rows = self._rows
+        return [self._best(ids, np.clip(similarities, -1.0, 1.0), limit) for similarities in asked @ rows.T]
+
+    def _best(self, ids: Sequence[str], similarities: NDArray[np.float32], limit: int) -> list[Near]:
+        reach = min(limit, len(ids))
+        while True:  # memories in parts come several times
+            some = np.argpartition(-similarities, reach - 1)[:reach] if reach < len(ids) else np.arange(len(ids))
+            best: dict[str, float] = {}
+            for place in some[np.argsort(-similarities[some], kind="stable")]:
+                best.setdefault(ids[place], float(similarities[place]))
+            if len(best) >= limit or reach == len(ids):
+                return [Near(*each) for each in best.items()][:limit]
+            reach = min(2 * reach, len(ids))
 
 
 @dataclass
@@ -43,28 +72,27 @@ class MemoryVectors:
                 return
             space = self._found(persona)
             if space is None:
-                space = self._spaces.live.setdefault(persona, {})
+                space = self._spaces.live.setdefault(persona, Space())
             space.update(zip(ids, zip(units, versions, strict=True), strict=True))
+            space.changed()
 
     def query(self, persona: str, vector: NDArray[np.float32], limit: int) -> list[Near]:
         """See VectorTier."""
-        space = self._read(persona)
-        if not space:
-            return []
-        asked = _units(vector)[0]
-        near = [Near(id_, float(np.clip(np.max(units @ asked), -1.0, 1.0))) for id_, (units, _) in space.items()]
-        return sorted(near, key=lambda each: -each.similarity)[:limit]
+        return self.query_many(persona, np.atleast_2d(vector), limit)[0]
 
     def query_many(self, persona: str, vectors: NDArray[np.float32], limit: int) -> list[list[Near]]:
         """See VectorTier."""
-        return [self.query(persona, each, limit) for each in vectors]
+        with self._spaces.lock:
+            space = self._found(persona)
+            return space.nearest(_units(vectors), limit) if space and len(vectors) else [[] for _ in vectors]
 
     def delete(self, persona: str, ids: Sequence[str]) -> None:
         """See VectorTier."""
         with self._spaces.lock:
-            space = self._found(persona) or {}
+            space = self._found(persona) or Space()
             for id_ in ids:
                 space.pop(id_, None)
+            space.changed()
 
     def count(self, persona: str) -> int:
         """See VectorTier."""
@@ -116,7 +144,7 @@ class MemoryVectors:
     def close(self) -> None:
         """See VectorTier."""
 
-    def _read(self, persona: str) -> Space:
+    def _read(self, persona: str) -> dict[str, tuple[NDArray[np.float32], int]]:
         with self._spaces.lock:
             return dict(self._found(persona) or {})
 
@@ -135,7 +163,7 @@ class _Spare(MemoryVectors):
     def clear(self, persona: str) -> None:
         """See VectorTier."""
         with self._spaces.lock:
-            self._spaces.spare[persona] = {}
+            self._spaces.spare[persona] = Space()
 
     def _found(self, persona: str) -> Space | None:
         if persona not in self._spaces.spare:
