@@ -26,6 +26,7 @@ from trinitas_tasks.services.life import (
     watching,
 )
 from trinitas_tasks.services.life.report import Decision, Report, by_action
+from trinitas_tasks.services.life.sweep import Sweep
 from trinitas_tasks.tasks.mending import Mending
 from trinitas_tasks.tiers.archive.interface import Run
 
@@ -117,7 +118,7 @@ class Lifecycle(Mending):
         run = self.runtime
         self._settle(dry=False)
         key = Key(check_persona(persona), memory_id)
-        return explaining.explain(key, index=run.index, rules=run.settings.rules_of, now=run.clock())
+        return explaining.explain(key, Sweep(run.index, run.settings.rules_of, run.clock(), 1, dry=True))
 
     def undo(self, seq: int) -> dict[str, Any]:
         """Take a consolidation back."""
@@ -195,10 +196,8 @@ class Lifecycle(Mending):
         return work(self.runtime.archive.personas() if personas is None else personas)
 
     def _work(self, task: LifeTask, limit: int, dry: bool) -> Callable[[Sequence[str]], Report]:
-        run, rules, now = self.runtime, self.runtime.settings.rules_of, run.clock()
-        index = run.index
-        aged = {"index": index, "rules": rules, "now": now, "limit": limit, "dry": dry}
-        sharing = consolidating.Consolidating(index, rules, now, dry)
+        run, now = self.runtime, self.runtime.clock()
+        sweep = Sweep(run.index, run.settings.rules_of, now, limit, dry)
         seconds = int(2 * run.settings.seconds_between(LifeTask.WARM_CACHE)) or run.settings.redis_ttl_cache
         every: dict[LifeTask, Callable[[Sequence[str]], Report]] = {
             LifeTask.SWEEP_OUTBOX: lambda _: Report(int(run.hot.due())) if dry else self._swept(),
@@ -209,10 +208,10 @@ class Lifecycle(Mending):
             LifeTask.WARM_CACHE: lambda personas: warming.warm_cache(
                 personas, hot=run.hot, archive=run.archive, seconds=seconds, limit=limit, now=now, dry=dry
             ),
-            LifeTask.SCORE_IMPORTANCE: lambda personas: scoring.score_importance(personas, **aged),
-            LifeTask.CONSOLIDATE: lambda personas: consolidating.consolidate(personas, sharing, limit=limit),
-            LifeTask.ARCHIVE_OLD: lambda personas: ageing.archive_old(personas, **aged),
-            LifeTask.PRUNE: lambda personas: forgetting.prune(personas, **aged),
+            LifeTask.SCORE_IMPORTANCE: lambda personas: scoring.score_importance(personas, sweep),
+            LifeTask.CONSOLIDATE: lambda personas: consolidating.consolidate(personas, sweep),
+            LifeTask.ARCHIVE_OLD: lambda personas: ageing.archive_old(personas, sweep),
+            LifeTask.PRUNE: lambda personas: forgetting.prune(personas, sweep),
             LifeTask.DETECT_ANOMALIES: lambda _: watching.detect_anomalies(
                 hot=run.hot, archive=run.archive, now=now, limit=limit, dry=dry
             ),

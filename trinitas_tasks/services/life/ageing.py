@@ -6,34 +6,34 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from trinitas_tasks.model import MemoryType
-from trinitas_tasks.services.life.cooling import Index, cool
-from trinitas_tasks.services.life.report import Decision, Report, RulesOf, days
+from trinitas_tasks.services.life.cooling import cool
+from trinitas_tasks.services.life.report import Decision, Report, days
+from trinitas_tasks.services.life.sweep import Sweep
 from trinitas_tasks.tiers.archive.lives import Choice, Life, Order
 
 
-def archive_old(
-    personas: Sequence[str], *, index: Index, rules: RulesOf, now: datetime, limit: int, dry: bool = False
-) -> Report:
-    """Archive the episodic memories of these personas, at most ``limit``, whose last use (their timestamp, or a later
-    access) lies longer back than the rules say. Pinned ones stay. Raises: Unavailable."""
+def archive_old(personas: Sequence[str], sweep: Sweep) -> Report:
+    """Archive the episodic memories of these personas whose last use (their timestamp, or a later access) lies longer
+    back than the rules say. Pinned ones stay. Raises: Unavailable."""
     due: list[Life] = []
     decisions: list[Decision] = []
     for persona in personas:
-        oldest = rules(persona).archive_days
+        oldest = sweep.rules(persona).archive_days
         choice = Choice(
             persona=persona,
             types=frozenset({MemoryType.EPISODIC}),
             pinned=False,
-            used_before=now - timedelta(days=oldest),
+            used_before=sweep.now - timedelta(days=oldest),
             order=Order.USE,
         )
-        found = index.archive.chosen(choice, limit + 1 - len(due))
+        found = sweep.index.archive.chosen(choice, sweep.limit + 1 - len(due))
         due += found
-        decisions += [Decision(life.key, "archive", _why(life, now, oldest)) for life in found]
-        if len(due) > limit:
+        decisions += [Decision(life.key, "archive", _why(life, sweep.now, oldest)) for life in found]
+        if len(due) > sweep.limit:
             break
-    changed = 0 if dry else cool(due[:limit], index)
-    return Report(len(due[:limit]), tuple(decisions[:limit]), changed, more=len(due) > limit)
+    more, due = len(due) > sweep.limit, due[: sweep.limit]
+    changed = 0 if sweep.dry else cool(due, sweep.index)
+    return Report(len(due), tuple(decisions[: sweep.limit]), changed, more=more)
 
 
 def last_use(life: Life) -> datetime:

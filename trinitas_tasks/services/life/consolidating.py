@@ -7,17 +7,18 @@ note beside a memory. Each is written down before it is done, with what it chang
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from trinitas_tasks.errors import InvalidQuery, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, MemoryType
 from trinitas_tasks.policy import consolidation
+from trinitas_tasks.policy.consolidation import Candidate
 from trinitas_tasks.policy.diversity import alike, signature
 from trinitas_tasks.services.life.cooling import Index
 from trinitas_tasks.services.life.neighbours import neighbours
-from trinitas_tasks.services.life.report import Decision, Report, RulesOf
+from trinitas_tasks.services.life.report import Decision, Report
+from trinitas_tasks.services.life.sweep import Sweep
 from trinitas_tasks.tiers.archive.lives import Choice, Consolidation, Life, Turn
 
 KEPT, LINKED = "keep", "link"
@@ -32,60 +33,50 @@ InferType = Callable[[MemoryItem], MemoryType]
 """What a working memory becomes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Consolidating:
-    """What the parts of one run share."""
-
-    index: Index
-    rules: RulesOf
-    now: datetime
-    dry: bool
-    infer: InferType = consolidation.infer
-
-
-def consolidate(personas: Sequence[str], run: Consolidating, *, limit: int) -> Report:
+def consolidate(personas: Sequence[str], sweep: Sweep, infer: InferType = consolidation.infer) -> Report:
     """Keep working memories of these personas that are worth it, and link near-duplicates among what came since the
-    last run, at most ``limit`` of them. Raises: Unavailable."""
+    last run, of which at most ``limit`` are looked at. Raises: Unavailable."""
     report = Report()
     for persona in personas:
-        report += _kept(persona, run)
-    linked = _linked(set(personas), run, limit)
-    return report + linked
+        report += _kept(persona, sweep, infer)
+    return report + _linked(set(personas), sweep)
 
 
 # Working memories that become lasting ones.
 
 
-def _kept(persona: str, run: Consolidating) -> Report:
+def _kept(persona: str, sweep: Sweep, infer: InferType) -> Report:
     examined, decisions, changed, after = 0, list[Decision](), 0, 0
-    while page := run.index.archive.chosen(
+    while page := sweep.index.archive.chosen(
         Choice(persona=persona, types=frozenset({MemoryType.WORKING}), after=after), PAGE
     ):
         after, examined = page[-1].seq, examined + len(page)
-        due = [each for life in page if (each := _worth(life, run)) is not None]
+        due = [each for life in page if (each := _worth(life, sweep, infer)) is not None]
         decisions += [Decision(each.key, KEPT, each.why) for each in due]
-        changed += 0 if run.dry else _keep(due, page, run)
+        changed += 0 if sweep.dry else _keep(due, page, sweep)
         if len(page) < PAGE:
             break
     return Report(examined, tuple(decisions), changed)
 
 
-def _worth(life: Life, run: Consolidating) -> Consolidation | None:
+def _worth(life: Life, sweep: Sweep, infer: InferType) -> Consolidation | None:
     item = life.record.item
     score = item.importance if life.score is None else life.score
-    reason = consolidation.worth_keeping(item, score, life.pinned, run.rules(item.persona))
-    if reason is None or _undone(life.key, KEPT, run):
+    reason = consolidation.worth_keeping(item, score, life.pinned, sweep.rules(item.persona))
+    if reason is None or _undone(life.key, KEPT, sweep):
         return None
-    kind = run.infer(item)
+    kind = infer(item)
     before, after = {"type": item.type.value}, {"type": kind.value}
-    return Consolidation(0, KEPT, life.key, life.record.version, run.now, before, after, f"{reason}: {kind.value} now")
+    return Consolidation(
+        0, KEPT, life.key, life.record.version, sweep.now, before, after, f"{reason}: {kind.value} now"
+    )
 
 
-def _keep(due: Sequence[Consolidation], page: Sequence[Life], run: Consolidating) -> int:
+def _keep(due: Sequence[Consolidation], page: Sequence[Life], sweep: Sweep) -> int:
     items = {life.key: life.record.item for life in page}
-    run.index.archive.consolidate(due, [])
+    sweep.index.archive.consolidate(due, [])
     # also those that were written down before, by a run that was killed: they are still what they were
-    return sum(_becomes(items[each.key], each.version, str(each.after["type"]), run.index) for each in due)
+    return sum(_becomes(items[each.key], each.version, str(each.after["type"]), sweep.index) for each in due)
 
 
 def _becomes(item: MemoryItem, version: int, kind: str, index: Index) -> bool:
@@ -93,42 +84,42 @@ def _becomes(item: MemoryItem, version: int, kind: str, index: Index) -> bool:
     return index.hot.replace(changed, version) > 0
 
 
-def _undone(key: Key, kind: str, run: Consolidating) -> bool:
-    known = run.index.archive.consolidations(key=key)
+def _undone(key: Key, kind: str, sweep: Sweep) -> bool:
+    known = sweep.index.archive.consolidations(key=key)
     return any(each.kind == kind and each.undone_at is not None for each in known)
 
 
 # Memories that say the same.
 
 
-def _linked(personas: set[str], run: Consolidating, limit: int) -> Report:
-    archive = run.index.archive
-    fresh = archive.chosen(Choice(after=archive.mark(MARK)), limit)
+def _linked(personas: set[str], sweep: Sweep) -> Report:
+    archive = sweep.index.archive
+    fresh = archive.chosen(Choice(after=archive.mark(MARK)), sweep.limit)
     try:
-        links = [each for persona in sorted(personas) for each in _links(persona, fresh, run)]
+        links = [each for persona in sorted(personas) for each in _links(persona, fresh, sweep)]
     except Unavailable as error:  # the mark stays, and so the next run finds them
         return Report(len(fresh), errors=(str(error),))
     decisions = tuple(Decision(each.key, LINKED, each.why) for each in links)
-    if run.dry:
+    if sweep.dry:
         return Report(len(fresh), decisions)
     turns = [Turn(each.key, each.version, representative=str(each.after["representative"])) for each in links]
     new = archive.consolidate(links, turns)
     everybody = {life.key.persona for life in fresh} <= personas
     if fresh and everybody:
         archive.put_mark(MARK, fresh[-1].seq)
-    return Report(len(fresh), decisions, len(new), more=everybody and len(fresh) == limit)
+    return Report(len(fresh), decisions, len(new), more=everybody and len(fresh) == sweep.limit)
 
 
-def _links(persona: str, fresh: Sequence[Life], run: Consolidating) -> list[Consolidation]:
+def _links(persona: str, fresh: Sequence[Life], sweep: Sweep) -> list[Consolidation]:
     mine = [life for life in fresh if life.key.persona == persona]
     if not mine:
         return []
-    least = run.rules(persona).duplicate
-    near = neighbours(mine, run.index, COMPARED)
+    least = sweep.rules(persona).duplicate
+    near = neighbours(mine, sweep.index, COMPARED)
     close = {key: [each.id for each in its if each.similarity >= least] for key, its in near.items()}
     known = {life.key: life for life in mine}
     others = [Key(persona, id_) for ids in close.values() for id_ in ids]
-    found = run.index.archive.lives(persona, list(dict.fromkeys(key.id for key in others if key not in known)))
+    found = sweep.index.archive.lives(persona, list(dict.fromkeys(key.id for key in others if key not in known)))
     known |= {life.key: life for life in found if life is not None and not life.cold}
     signatures = {key: signature(life.record.item) for key, life in known.items()}
     pairs = [
@@ -137,22 +128,28 @@ def _links(persona: str, fresh: Sequence[Life], run: Consolidating) -> list[Cons
         for id_ in ids
         if (other := Key(persona, id_)) in known and alike(signatures[key], signatures[other])
     ]
-    return [each for group in consolidation.groups(pairs) for each in _group(group, known, run)]
+    return [each for group in consolidation.groups(pairs) for each in _group(group, known, sweep)]
 
 
-def _group(keys: Sequence[Key], known: dict[Key, Life], run: Consolidating) -> list[Consolidation]:
+def _group(keys: Sequence[Key], known: dict[Key, Life], sweep: Sweep) -> list[Consolidation]:
     lives = [known[key] for key in keys]
     # who stands for some of them already stands for all
     standing = sorted({life.representative for life in lives if life.representative is not None})
-    chosen = standing[0] if standing else consolidation.representative(lives)
+    chosen = standing[0] if standing else consolidation.representative([_candidate(life) for life in lives]).key.id
     return [
         Consolidation(
-            0, LINKED, life.key, life.record.version, run.now, {"representative": None}, {"representative": chosen},
+            0, LINKED, life.key, life.record.version, sweep.now, {"representative": None}, {"representative": chosen},
             f"says the same as {chosen}",
         )
         for life in lives
-        if life.key.id != chosen and life.representative is None and not _undone(life.key, LINKED, run)
+        if life.key.id != chosen and life.representative is None and not _undone(life.key, LINKED, sweep)
     ]  # fmt: skip
+
+
+def _candidate(life: Life) -> Candidate:
+    item = life.record.item
+    score = item.importance if life.score is None else life.score
+    return Candidate(life.key, life.pinned, score, item.access_count, item.timestamp)
 
 
 # Taking back.

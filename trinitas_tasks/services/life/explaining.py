@@ -9,22 +9,24 @@ from trinitas_tasks.errors import NotFound, Unavailable
 from trinitas_tasks.model import Key, MemoryType
 from trinitas_tasks.policy.life import Rules
 from trinitas_tasks.services.life.ageing import last_use, unused_days
-from trinitas_tasks.services.life.cooling import Index
 from trinitas_tasks.services.life.forgetting import retained
-from trinitas_tasks.services.life.report import RulesOf, days
+from trinitas_tasks.services.life.report import days
 from trinitas_tasks.services.life.scoring import Assessed, assess
+from trinitas_tasks.services.life.sweep import Sweep
 from trinitas_tasks.tiers.archive.lives import Consolidation, Life
 
 
-def explain(key: Key, *, index: Index, rules: RulesOf, now: datetime) -> dict[str, Any]:
+def explain(key: Key, sweep: Sweep) -> dict[str, Any]:
     """Where a memory is, how important and how well remembered it is and by what, what was done to it, and what comes
     next. Raises: NotFound (the archive has none, or not yet), Unavailable."""
+    index, now = sweep.index, sweep.now
     life = index.archive.lives(key.persona, [key.id])[0]
     if life is None:
         raise NotFound(f"{key.persona} has no archived memory {key.id}")
-    item, its = life.record.item, rules(key.persona)
+    item, its = life.record.item, sweep.rules(key.persona)
+    assessed: Assessed | None
     try:
-        assessed = assess([life], index=index, rules=rules, now=now)[0]
+        assessed = assess([life], sweep)[0]
     except Unavailable:  # everything else is known
         assessed = None
     remembered = retained(life, its, now)

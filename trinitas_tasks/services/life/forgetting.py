@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,11 +11,12 @@ from trinitas_tasks.model import Key
 from trinitas_tasks.policy import retention
 from trinitas_tasks.policy.life import Rules
 from trinitas_tasks.services.life.ageing import last_use, unused_days
-from trinitas_tasks.services.life.cooling import Index, cool
-from trinitas_tasks.services.life.report import Decision, Report, RulesOf, days
+from trinitas_tasks.services.life.cooling import cool
+from trinitas_tasks.services.life.report import Decision, Report, days
+from trinitas_tasks.services.life.sweep import Sweep
 from trinitas_tasks.tiers.archive.lives import Audit, Choice, Life, Order, Turn
 
-FOREVER: Final = timedelta(days=36_500)
+FOREVER_DAYS: Final = 36_500.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +42,21 @@ def retained(life: Life, rules: Rules, now: datetime) -> Retained:
 def fades_at(used: datetime, fades_days: float) -> datetime:
     """When a memory has faded that was used then."""
     try:
-        return used + min(timedelta(days=fades_days), FOREVER)
+        return used + timedelta(days=min(fades_days, FOREVER_DAYS))
     except OverflowError:
         return datetime.max.replace(tzinfo=used.tzinfo)
 
 
-def prune(
-    personas: Sequence[str], *, index: Index, rules: RulesOf, now: datetime, limit: int, dry: bool = False
-) -> Report:
-    """Archive memories of these personas, at most ``limit``, whose retention is below what the rules say, and of those
-    who have more than the rules allow the ones that fade first; then delete archived ones past a retention limit, if
-    there is one. Pinned ones are exempt from all of it. Raises: Unavailable."""
+def prune(personas: Sequence[str], sweep: Sweep) -> Report:
+    """Archive memories of these personas whose retention is below what the rules say, and of those who have more than
+    the rules allow the ones that fade first; then delete archived ones past a retention limit, if there is one. Pinned
+    ones are exempt from all of it. Raises: Unavailable."""
     report = Report()
     for persona in personas:
         decided: set[Key] = set()
         for part in (_faded, _overflowing, _expired):
-            asked = _Asked(persona, rules(persona), index, now, limit - len(report.decisions), dry)
-            found = part(asked, decided)
+            left = replace(sweep, limit=sweep.limit - len(report.decisions))
+            found = part(persona, left, decided)
             report += found
             decided |= {each.key for each in found.decisions}
             if found.more:
@@ -65,76 +64,66 @@ def prune(
     return report
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    persona: str
-    rules: Rules
-    index: Index
-    now: datetime
-    limit: int
-    dry: bool
-
-
-def _faded(asked: _Asked, decided: set[Key]) -> Report:  # noqa: ARG001 - it comes first
-    choice = Choice(persona=asked.persona, pinned=False, fading_by=asked.now, order=Order.FADING)
-    found = asked.index.archive.chosen(choice, asked.limit + 1)
-    looked = [(life, retained(life, asked.rules, asked.now)) for life in found[: asked.limit]]
-    faded = [life for life, its in looked if its.fades_at <= asked.now]
+def _faded(persona: str, sweep: Sweep, decided: set[Key]) -> Report:  # noqa: ARG001 - it comes first
+    choice = Choice(persona=persona, pinned=False, fading_by=sweep.now, order=Order.FADING)
+    found = sweep.index.archive.chosen(choice, sweep.limit + 1)
+    looked = [(life, retained(life, sweep.rules(persona), sweep.now)) for life in found[: sweep.limit]]
+    faded = [life for life, its in looked if its.fades_at <= sweep.now]
     decisions = tuple(
-        Decision(life.key, "archive", retention.reason(unused_days(life, asked.now), its.stability_days))
+        Decision(life.key, "archive", retention.reason(unused_days(life, sweep.now), its.stability_days))
         for life, its in looked
-        if its.fades_at <= asked.now
+        if its.fades_at <= sweep.now
     )
-    if not asked.dry:
+    if not sweep.dry:
         later = [Turn(life.key, life.record.version, fades_at=its.fades_at) for life, its in looked]
-        asked.index.archive.turn(later)
-    changed = 0 if asked.dry else cool(faded, asked.index)
-    return Report(len(looked), decisions, changed, more=len(found) > asked.limit)
+        sweep.index.archive.turn(later)
+    changed = 0 if sweep.dry else cool(faded, sweep.index)
+    return Report(len(looked), decisions, changed, more=len(found) > sweep.limit)
 
 
-def _overflowing(asked: _Asked, decided: set[Key]) -> Report:
-    archive, most = asked.index.archive, asked.rules.max_memories
+def _overflowing(persona: str, sweep: Sweep, decided: set[Key]) -> Report:
+    archive, most = sweep.index.archive, sweep.rules(persona).max_memories
     if not most:
         return Report()
-    over = archive.active(asked.persona) - most - (len(decided) if asked.dry else 0)
-    wanted = max(min(over, asked.limit), 0)
-    choice = Choice(persona=asked.persona, pinned=False, order=Order.FADING)
+    over = archive.active(persona) - most - (len(decided) if sweep.dry else 0)
+    wanted = max(min(over, sweep.limit), 0)
+    choice = Choice(persona=persona, pinned=False, order=Order.FADING)
     found = [life for life in archive.chosen(choice, wanted + len(decided)) if life.key not in decided][:wanted]
-    why = f"{asked.persona} has more than {most:,} memories, and this one fades first"
-    changed = 0 if asked.dry else cool(found, asked.index)
+    why = f"{persona} has more than {most:,} memories, and this one fades first"
+    changed = 0 if sweep.dry else cool(found, sweep.index)
     return Report(len(found), tuple(Decision(life.key, "archive", why) for life in found), changed, more=over > wanted)
 
 
-def _expired(asked: _Asked, decided: set[Key]) -> Report:
+def _expired(persona: str, sweep: Sweep, decided: set[Key]) -> Report:
     """What was only archived now is not deleted in the same run: nobody could have asked for it."""
     report = Report()
-    for kind, oldest in asked.rules.delete_after_days.items():
-        left = asked.limit - len(report.decisions)
+    for kind, oldest in sweep.rules(persona).delete_after_days.items():
+        left = sweep.limit - len(report.decisions)
         choice = Choice(
-            persona=asked.persona,
+            persona=persona,
             types=frozenset({kind}),
             cold=True,
             pinned=False,
-            used_before=asked.now - timedelta(days=oldest),
+            used_before=sweep.now - timedelta(days=oldest),
             order=Order.USE,
         )
         found = [
-            life for life in asked.index.archive.chosen(choice, left + 1 + len(decided)) if life.key not in decided
+            life for life in sweep.index.archive.chosen(choice, left + 1 + len(decided)) if life.key not in decided
         ]
         due = found[:left]
-        report += Report(len(due), _deleted(due, oldest, asked), 0 if asked.dry else len(due), more=len(found) > left)
+        report += Report(len(due), _deleted(due, oldest, sweep), 0 if sweep.dry else len(due), more=len(found) > left)
         if report.more:
             break
     return report
 
 
-def _deleted(due: Sequence[Life], oldest: float, asked: _Asked) -> tuple[Decision, ...]:
+def _deleted(due: Sequence[Life], oldest: float, sweep: Sweep) -> tuple[Decision, ...]:
     decisions = tuple(
-        Decision(life.key, "delete", f"not used for {days(unused_days(life, asked.now))}, more than {days(oldest)}")
+        Decision(life.key, "delete", f"not used for {days(unused_days(life, sweep.now))}, more than {days(oldest)}")
         for life in due
     )
-    if due and not asked.dry:
+    if due and not sweep.dry:
         # told before it is done: the row must outlive the memory
-        asked.index.archive.audit([Audit(asked.now, "prune", each.action, each.key, each.why) for each in decisions])
-        asked.index.hot.forget([each.key for each in decisions], above=max(each.record.version for each in due))
+        sweep.index.archive.audit([Audit(sweep.now, "prune", each.action, each.key, each.why) for each in decisions])
+        sweep.index.hot.forget([each.key for each in decisions], above=max(each.record.version for each in due))
     return decisions

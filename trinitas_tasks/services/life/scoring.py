@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 from typing import Final
 
@@ -16,7 +16,8 @@ from trinitas_tasks.services.life.ageing import last_use, unused_days
 from trinitas_tasks.services.life.cooling import Index
 from trinitas_tasks.services.life.forgetting import fades_at
 from trinitas_tasks.services.life.neighbours import neighbours
-from trinitas_tasks.services.life.report import Decision, Report, RulesOf
+from trinitas_tasks.services.life.report import Decision, Report
+from trinitas_tasks.services.life.sweep import Sweep
 from trinitas_tasks.tiers.archive.lives import Choice, Feedback, Life, Order, Turn
 
 NEAREST: Final = 5
@@ -36,39 +37,34 @@ class Assessed:
     scored: Scored
 
 
-def score_importance(
-    personas: Sequence[str], *, index: Index, rules: RulesOf, now: datetime, limit: int, dry: bool = False
-) -> Report:
-    """Compute the importance of the memories of these personas, at most ``limit`` of each, whose last one is too old or
-    that have none; and learn from feedback which features matter to a persona. Raises: Unavailable."""
-    told = index.archive.feedback(FEEDBACK)
-    report = Report(more=len(told) == FEEDBACK and not dry)
+def score_importance(personas: Sequence[str], sweep: Sweep) -> Report:
+    """Compute the importance of the memories of these personas whose last one is too old or that have none; and learn
+    from feedback which features matter to a persona. ``limit`` counts for each of them. Raises: Unavailable."""
+    archive = sweep.index.archive
+    told = archive.feedback(FEEDBACK)
+    report = Report(more=len(told) == FEEDBACK and not sweep.dry)
     for persona in personas:
         if mine := [each for each in told if each.key.persona == persona]:
-            report += replace(_learned(persona, mine, index, rules, now, dry), more=report.more)
-        choice = Choice(
-            persona=persona,
-            scored_before=now - timedelta(hours=rules(persona).score_hours),
-            order=Order.SCORING,
-        )
-        found = index.archive.chosen(choice, limit + 1)
-        more = report.more or len(found) > limit
-        report += replace(_scored(persona, found[:limit], index, rules, now, dry), more=more)
+            report += replace(_learned(persona, mine, sweep), more=report.more)
+        before = sweep.now - timedelta(hours=sweep.rules(persona).score_hours)
+        found = archive.chosen(Choice(persona=persona, scored_before=before, order=Order.SCORING), sweep.limit + 1)
+        more = report.more or len(found) > sweep.limit
+        report += replace(_scored(persona, found[: sweep.limit], sweep), more=more)
     return report
 
 
-def _scored(persona: str, lives: Sequence[Life], index: Index, rules: RulesOf, now: datetime, dry: bool) -> Report:
+def _scored(persona: str, lives: Sequence[Life], sweep: Sweep) -> Report:
     if not lives:
         return Report()
     try:
-        assessed = assess(lives, index=index, rules=rules, now=now)
+        assessed = assess(lives, sweep)
     except Unavailable as error:  # the next run finds them
         return Report(len(lives), errors=(f"{persona}: {error}",))
     moved = [each for each in assessed if _moved(each)]
     decisions = tuple(Decision(each.life.key, "score", _why(each)) for each in moved)
-    if not dry:
-        index.archive.turn([_turn(each, rules, now) for each in assessed])
-    return Report(len(lives), decisions, 0 if dry else len(moved))
+    if not sweep.dry:
+        sweep.index.archive.turn([_turn(each, sweep) for each in assessed])
+    return Report(len(lives), decisions, 0 if sweep.dry else len(moved))
 
 
 def _moved(assessed: Assessed) -> bool:
@@ -84,28 +80,30 @@ def _why(assessed: Assessed) -> str:
     return f"{'new' if before is None else f'{before:.2f}'} → {assessed.scored.score:.2f} ({told})"
 
 
-def _turn(assessed: Assessed, rules: RulesOf, now: datetime) -> Turn:
+def _turn(assessed: Assessed, sweep: Sweep) -> Turn:
     life, score = assessed.life, assessed.scored.score
     item = life.record.item
-    fades = retention.fades_after_days(item.type, score, life.stability_days, rules(item.persona))
-    return Turn(life.key, life.record.version, score=score, scored_at=now, fades_at=fades_at(last_use(life), fades))
+    fades = retention.fades_after_days(item.type, score, life.stability_days, sweep.rules(item.persona))
+    return Turn(
+        life.key, life.record.version, score=score, scored_at=sweep.now, fades_at=fades_at(last_use(life), fades)
+    )
 
 
-def _learned(persona: str, told: Sequence[Feedback], index: Index, rules: RulesOf, now: datetime, dry: bool) -> Report:
+def _learned(persona: str, told: Sequence[Feedback], sweep: Sweep) -> Report:
     """Take the feedback on a persona's memories into its weights; they are scored anew on the way."""
-    found = index.archive.lives(persona, list(dict.fromkeys(each.key.id for each in told)))
-    lives = [life for life in found if life is not None]
+    archive = sweep.index.archive
+    found = archive.lives(persona, list(dict.fromkeys(each.key.id for each in told)))
     try:
-        assessed = {each.life.key: each for each in assess(lives, index=index, rules=rules, now=now)}
+        assessed = {each.life.key: each for each in assess([life for life in found if life is not None], sweep)}
     except Unavailable as error:
         return Report(len(told), errors=(f"{persona}: {error}",))
-    weights = _weights_after(index.archive.weights(persona), told, assessed)
-    if not dry:
-        turns = [_turn(each, rules, now) for each in assessed.values()]
-        index.archive.learn(turns, {persona: weights}, [each.seq for each in told])
+    weights = _weights_after(archive.weights(persona), told, assessed)
+    if not sweep.dry:
+        turns = [_turn(each, sweep) for each in assessed.values()]
+        archive.learn(turns, {persona: weights}, [each.seq for each in told])
     why = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
     decisions = tuple(Decision(key, "learn", f"weights of {persona}: {why}") for key in assessed)
-    return Report(len(told), decisions, 0 if dry else len(assessed))
+    return Report(len(told), decisions, 0 if sweep.dry else len(assessed))
 
 
 def _weights_after(
@@ -114,12 +112,15 @@ def _weights_after(
     weights = {**importance.DEFAULT_WEIGHTS, **known}
     for each in told:
         if (its := assessed.get(each.key)) is not None:
-            weights = importance.learned(weights, its.features, its.scored.score, each.useful)
+            own = its.life.record.item.importance
+            expected = importance.importance(own, its.features, weights, 0, 0).score
+            weights = importance.learned(weights, its.features, expected, each.useful)
     return weights
 
 
-def assess(lives: Sequence[Life], *, index: Index, rules: RulesOf, now: datetime) -> list[Assessed]:
+def assess(lives: Sequence[Life], sweep: Sweep) -> list[Assessed]:
     """The importance of each, in order: one query of the vector tier a persona. Raises: Unavailable."""
+    index = sweep.index
     found: dict[Key, Assessed] = {}
     for persona, group in groupby(sorted(lives, key=lambda life: life.key), key=lambda life: life.key.persona):
         mine = list(group)
@@ -130,7 +131,9 @@ def assess(lives: Sequence[Life], *, index: Index, rules: RulesOf, now: datetime
             item, key = life.record.item, life.key
             features = Features(
                 uniqueness=importance.uniqueness([each.similarity for each in near[key]]),
-                recency=importance.recency(unused_days(life, now), rules(persona).half_life_days[item.type]),
+                recency=importance.recency(
+                    unused_days(life, sweep.now), sweep.rules(persona).half_life_days[item.type]
+                ),
                 frequency=importance.frequency(item.access_count),
                 richness=importance.richness(item),
                 connectivity=importance.connectivity(degrees[key]),

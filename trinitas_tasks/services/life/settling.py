@@ -74,7 +74,7 @@ def _use(access: Access, life: Life, rules: RulesOf) -> Use:
 def _followers(steps: Sequence[Step], archive: Archive) -> Mapping[Key, Sequence[Follower]]:
     seen: dict[Key, list[tuple[Key, float, datetime]]] = {}
     for _, group in groupby(sorted(steps, key=lambda step: step.persona), key=lambda step: step.persona):
-        for before, after, weight, at in transitions([(step.at, step.keys) for step in group]):
+        for before, after, weight, at in transitions(group):
             seen.setdefault(before, []).append((after, weight, at))
     known = archive.followers(list(seen)) if seen else {}
     return {key: followed(known.get(key, ()), its) for key, its in seen.items()}
