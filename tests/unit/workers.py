@@ -39,7 +39,8 @@ class Workers:
     def __init__(self, world: World, **settings: Any) -> None:
         self.world = world
         self.nudged: list[str] = []
-        self.runtime = Runtime(Settings(**settings), **{name: getattr(world, name) for name in TIERS})
+        tiers = {name: getattr(world, name) for name in TIERS}
+        self.runtime = Runtime(Settings(**settings), clock=world.now, **tiers)
         self.jobs = Jobs(self.runtime, nudge=self.nudged.append)
 
     def use(self, name: str, tier: Any) -> Any:

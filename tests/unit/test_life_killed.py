@@ -1,0 +1,86 @@
+"""Whoever is killed in the middle of a scheduled task, at any call of any tier, costs time and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.lives import LEASE_SECONDS, lived, state
+from tests.unit.workers import Workers
+from trinitas_tasks.policy.life import LifeTask
+
+TASKS = [task for task in LifeTask if task not in (LifeTask.RECONCILE, LifeTask.SWEEP_OUTBOX)]
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Deadly:
+    """Tiers that count their calls together, and end the process before one of them: after the one before."""
+
+    def __init__(self, tier: Any, shared: dict[str, int]) -> None:
+        self._tier, self._shared = tier, shared
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._tier, name)
+        if not callable(attribute):
+            return attribute
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._shared["calls"] += 1
+            if self._shared["calls"] == self._shared["at"]:
+                raise Killed
+            return attribute(*args, **kwargs)
+
+        return call
+
+
+def broken_off(workers: Workers, task: str, at: int) -> bool:
+    """Run it and be killed at this call; whether it came to that."""
+    shared = {"calls": 0, "at": at}
+    tiers = {name: getattr(workers.world, name) for name in ("hot", "archive", "vectors")}
+    for name, tier in tiers.items():
+        workers.runtime.__dict__[name] = Deadly(tier, shared)
+    try:
+        getattr(workers.jobs, task)()
+    except Killed:
+        return True
+    finally:
+        workers.runtime.__dict__.update(tiers)
+    return False
+
+
+def finished(workers: Workers, task: str) -> dict[str, Any]:
+    """What it comes to when it is run to its end, and the ingest after it."""
+    workers.world.advance(LEASE_SECONDS)
+    for _ in range(2):
+        getattr(workers.jobs, task)()
+        workers.world.settle()
+    workers.jobs.flush_access()
+    return state(workers)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_killed_run_changes_nothing_but_time(task: LifeTask) -> None:
+    expected = finished(lived(), task)
+    at = 1
+    while True:
+        workers = lived()
+        if not broken_off(workers, task, at):
+            break
+        assert finished(workers, task) == expected, f"killed before call {at}"
+        at += 1
+    assert at > 3
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_two_runs_at_a_time_do_no_harm(task: LifeTask) -> None:
+    """A lease that lapsed lets a second one in: it finds what the first has not done yet."""
+    expected = finished(lived(), task)
+    workers = lived()
+    broken_off(workers, task, 6)  # it stands still here, and its lease lapses
+    workers.world.advance(LEASE_SECONDS)
+    getattr(workers.jobs, task)()
+    assert finished(workers, task) == expected
