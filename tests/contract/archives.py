@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tests.support import memory
 from trinitas_tasks.model import Key, MemoryItem, Record
+from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.driver import sqlite_driver
 from trinitas_tasks.tiers.archive.interface import UNFILTERED, Archive, Match, Reader, Row
@@ -48,6 +49,10 @@ class LocallyRead(SqlArchive):
     def matching(self, persona: str, filters: Filters, limit: int) -> list[str]:
         """See Reader."""
         return self._reader.matching(persona, filters, limit)
+
+    def followers(self, keys: Sequence[Key]) -> dict[Key, list[Follower]]:
+        """See Reader."""
+        return self._reader.followers(keys)
 
 
 @contextmanager

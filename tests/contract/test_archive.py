@@ -13,10 +13,12 @@ import pytest
 
 from tests.contract.archives import KINDS, MODEL, found, key, loaded, made, row
 from trinitas_tasks.model import Key, MemoryType
-from trinitas_tasks.tiers.archive.interface import Archive, ArchiveStats, Touch
+from trinitas_tasks.tiers.archive.interface import Archive, ArchiveStats
+from trinitas_tasks.tiers.archive.lives import Settlement, Use
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, 123456, UTC)
 M1 = Key("athena", "m1")
+NO = Key("athena", "no")
 
 HARD_CONTENTS = [
     pytest.param("🦊 👨‍👩‍👧‍👦 \U0001f1ef\U0001f1f5 e\u0301 é", id="emoji"),
@@ -96,7 +98,9 @@ def test_of_one_batch_the_highest_version_is_stored(archive: Archive) -> None:
 
 def test_a_new_version_keeps_the_count_of_accesses(archive: Archive) -> None:
     archive.store([row(access_count=2, last_access=NOW)])
-    archive.touch([Touch(M1, 3, NOW + timedelta(seconds=1)), Touch(M1, 1, NOW), Touch(Key("athena", "no"), 1, NOW)])
+    later = NOW + timedelta(seconds=1)
+    uses = [Use(key, reads, at, 1.0, later) for key, reads, at in ((M1, 3, later), (M1, 1, NOW), (NO, 1, NOW))]
+    assert archive.settle(Settlement(1, uses))
     archive.store([row("changed", 2, access_count=0)])
     record = loaded(archive)
     assert record is not None
@@ -175,7 +179,6 @@ def test_nothing_to_do_is_done(archive: Archive) -> None:
     archive.mark_unindexed([], MODEL)
     assert archive.erase([]) == []
     assert archive.drop_dead([]) == 0
-    archive.touch([])
     archive.bury_dead([])
     archive.ping()
     assert archive.stats("nobody") == ArchiveStats({}, 0, 0)

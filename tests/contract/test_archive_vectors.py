@@ -90,7 +90,7 @@ def test_all_memories_are_listed_in_the_order_they_came(archive: Archive) -> Non
     assert [each.seq for each in everything] == sorted(each.seq for each in everything)
     assert everything[0].seq >= 1
     first = everything[0].seq
-    assert everything[0] == Listed(first, Key("p0", "5"), 1, embedded=True, indexed=True, parts=3)
+    assert everything[0] == Listed(first, Key("p0", "5"), 1, embedded=True, indexed=True, parts=3, cold=False)
     assert [(each.version, each.embedded, each.indexed, each.parts) for each in everything[1:3]] == [
         (2, True, False, 2),
         (9, False, False, 0),

@@ -32,8 +32,10 @@ def begin_epoch(connection: Connection) -> None:
 
 def changes(connection: Connection, after: int, limit: int) -> list[Change]:
     """See Archive."""
-    stored = select(memories.c.change, memories.c.persona, memories.c.id, memories.c.seq)
-    erased = select(tombstones.c.change, tombstones.c.persona, tombstones.c.id, null().label("seq"))
+    stored = select(memories.c.change, memories.c.persona, memories.c.id, memories.c.seq, memories.c.cold)
+    erased = select(
+        tombstones.c.change, tombstones.c.persona, tombstones.c.id, null().label("seq"), literal(0).label("cold")
+    )
     # each its own index and limit: over the union of both SQLite would sort everything
     first = [
         select(each.where(table.c.change > literal(after)).order_by(table.c.change).limit(limit).subquery())
@@ -42,7 +44,7 @@ def changes(connection: Connection, after: int, limit: int) -> list[Change]:
     found = connection.execute(union_all(*first)).all()
     found = sorted(found, key=lambda row: row.change)[:limit]
     records = _records(connection, [row.seq for row in found if row.seq is not None])
-    return [Change(row.change, Key(row.persona, row.id), records.get(row.seq)) for row in found]
+    return [Change(row.change, Key(row.persona, row.id), records.get(row.seq), row.cold == 1) for row in found]
 
 
 Neighbours: TypeAlias = tuple[list[Record], list[Record]]

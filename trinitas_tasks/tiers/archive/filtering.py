@@ -63,6 +63,8 @@ _UNKNOWN: Final[tuple[str, dict[str, Value], bool]] = ("", {}, False)
 
 
 def _of_columns(filters: Filters, of: str) -> Iterator[Asked]:
+    if not filters.include_archived:
+        yield f"{of}.cold = 0", {}
     if filters.types:
         kinds: dict[str, Value] = {f"type_{n}": kind.value for n, kind in enumerate(sorted(filters.types))}
         yield f"{of}.type IN ({', '.join(f':{name}' for name in kinds)})", kinds

@@ -17,6 +17,7 @@ MAX_TERMS: Final = 256
 through its list of memories, and a question is no better for its thousandth word."""
 
 DELETE: Final = "DELETE FROM memories_fts WHERE rowid = :of_seq"
+MOVE: Final = "UPDATE memories_fts SET persona = :persona WHERE rowid = :of_seq"
 INSERT: Final = "INSERT INTO memories_fts (rowid, persona, terms) VALUES (:of_seq, :persona, :terms)"
 
 # bm25() is the lower the better; 0.0 and 1.0 weigh persona and terms.
@@ -38,10 +39,12 @@ _KEPT: Final = "CROSS JOIN memories AS kept ON kept.seq = memories_fts.rowid AND
 def search(persona: str, terms: Iterable[str], limit: int, filters: Filters) -> Search | None:
     """The statement, which answers with ids and scores, best first, then oldest, and its parameters; None where
     there is nothing to look up."""
-    looked_up = expression(persona, terms)
+    looked_up = expression(persona, terms, cold=filters.include_archived)
     if not looked_up:
         return None
-    narrowed = filtering.narrowed(filters, sees_json=True, of="kept")
+    # the expression sees to what is cold: no memory has to be read for that
+    everywhere = filters.model_copy(update={"include_archived": True})
+    narrowed = filtering.narrowed(everywhere, sees_json=True, of="kept")
     join = _KEPT.format(conditions=" AND ".join(narrowed.conditions)) if narrowed.conditions else ""
     statement = _SEARCH.format(
         labels=filtering.labels(narrowed.left), join=join, limit=filtering.limited(narrowed.left)
@@ -50,10 +53,10 @@ def search(persona: str, terms: Iterable[str], limit: int, filters: Filters) -> 
     return Search(statement, values if narrowed.left else values | {"limit": limit}, narrowed.left)
 
 
-def persona_token(persona: str) -> str:
-    """The persona as one token: hex, so that neither case nor ``-`` matter, and a digit at the end, because
-    the stemmer takes endings off letters only."""
-    return f"{persona.encode().hex()}0"
+def persona_token(persona: str, *, cold: bool = False) -> str:
+    """The persona of a memory that is cold or not as one token: hex, so that neither case nor ``-`` matter, and a digit
+    at the end, because the stemmer takes endings off letters only."""
+    return f"{persona.encode().hex()}{int(cold)}"
 
 
 def joined(terms: Iterable[str]) -> str:
@@ -61,8 +64,9 @@ def joined(terms: Iterable[str]) -> str:
     return _clean(" ".join(terms))
 
 
-def expression(persona: str, terms: Iterable[str]) -> str:
-    """The MATCH expression for memories of the persona that hold any of the terms; empty if there are none.
+def expression(persona: str, terms: Iterable[str], *, cold: bool) -> str:
+    """The MATCH expression for memories of the persona, the cold ones too or not, that hold any of the terms; empty if
+    there are none.
 
     Every term is quoted, so nothing in it is syntax.
     """
@@ -70,7 +74,8 @@ def expression(persona: str, terms: Iterable[str]) -> str:
     if not wanted:
         return ""
     either = " OR ".join('"' + term.replace('"', '""') + '"' for term in wanted)
-    return f'persona : "{persona_token(persona)}" AND terms : ({either})'
+    places = " OR ".join(f'"{persona_token(persona, cold=each)}"' for each in ((False, True) if cold else (False,)))
+    return f"persona : ({places}) AND terms : ({either})"
 
 
 def _clean(term: str) -> str:

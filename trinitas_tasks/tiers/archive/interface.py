@@ -11,8 +11,8 @@ from pydantic import JsonValue
 
 from trinitas_tasks.model import Key, MemoryType, Position, Record
 from trinitas_tasks.policy.grants import Grant
-from trinitas_tasks.query import Filters
 from trinitas_tasks.policy.prediction import Follower
+from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.lives import Lives
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ class Similar(NamedTuple):
 
 
 class Change(NamedTuple):
-    """That a memory was stored, became ``cold`` or active again or, without a ``record``, was erased; ``change`` numbers
-    all of them in their order."""
+    """That a memory was stored, became ``cold`` or active again or, without a ``record``, was erased; ``change``
+    numbers all of them in their order."""
 
     change: int
     key: Key

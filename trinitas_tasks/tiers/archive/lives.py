@@ -18,9 +18,9 @@ class Life(NamedTuple):
     """A memory with what became of it.
 
     ``cold``: it left the index of what is searched by default. ``score`` is its importance as it was computed last, at
-    ``scored_at``, 0 to 1; None before that. ``stability_days`` is how well it is remembered (see policy.retention), None
-    before its first access. ``fades_at``: when it is to be looked at, because it may be forgotten by then; None: at
-    once. ``useful`` and ``useless`` count what was said of it. ``representative`` is the id of the memory that
+    ``scored_at``, 0 to 1; None before that. ``stability_days`` is how well it is remembered (see policy.retention),
+    None before its first access. ``fades_at``: when it is to be looked at, because it may be forgotten by then; None:
+    at once. ``useful`` and ``useless`` count what was said of it. ``representative`` is the id of the memory that
     says the same and stands for it. ``archived_at``: when this version came into the archive.
     """
 
@@ -114,8 +114,8 @@ class Feedback(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What was said and done since the last one, to be kept in one transaction. ``batch`` is its number: one at or below
-    the last that was kept changes nothing. ``followers`` replace those of their key. ``pins``: True pins."""
+    """What was said and done since the last one, to be kept in one transaction. ``batch`` is its number: one at or
+    below the last that was kept changes nothing. ``followers`` replace those of their key. ``pins``: True pins."""
 
     batch: int
     uses: Sequence[Use] = ()

@@ -11,7 +11,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from trinitas_tasks.errors import Unavailable
-from trinitas_tasks.model import Record
+from trinitas_tasks.model import Key, Record
+from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive import filtering, fulltext
 from trinitas_tasks.tiers.archive.driver import explain, sqlite_driver
@@ -19,10 +20,11 @@ from trinitas_tasks.tiers.archive.filtering import Search
 from trinitas_tasks.tiers.archive.interface import UNFILTERED, Match
 from trinitas_tasks.tiers.archive.owner import owner_of
 from trinitas_tasks.tiers.archive.revisions import refuse_newer
-from trinitas_tasks.tiers.archive.rows import IN_LIST, chunks, from_columns
+from trinitas_tasks.tiers.archive.rows import IN_LIST, chunks, follower_from, from_columns, heaviest_first
 
 STEPS: Final = 10_000
 """How many steps of SQLite's virtual machine pass between two looks at the clock: some tenths of a millisecond."""
+FOLLOWERS: Final = "SELECT id, next_persona, next_id, weight, at FROM followers WHERE persona = ? AND id IN"
 
 
 class LocalArchive:
@@ -68,6 +70,21 @@ class LocalArchive:
         """See Reader."""
         search = filtering.matching(persona, filters, limit, sees_json=True)
         return [id_ for (id_,) in self._found("filter memories", search, limit)]
+
+    def followers(self, keys: Sequence[Key]) -> dict[Key, list[Follower]]:
+        """See Reader."""
+        ids: dict[str, dict[str, None]] = {}
+        for key in keys:
+            ids.setdefault(key.persona, {})[key.id] = None
+        found: dict[Key, list[Follower]] = {}
+        with self._opened("look up followers") as connection:
+            for persona, mine in ids.items():
+                for chunk in chunks(list(mine), IN_LIST):
+                    places = ",".join("?" * len(chunk))
+                    rows = connection.execute(f"{FOLLOWERS} ({places})", (persona, *chunk))
+                    for id_, *columns in rows:
+                        found.setdefault(Key(persona, id_), []).append(follower_from(columns))
+        return {key: heaviest_first(listed) for key, listed in found.items()}
 
     def _found(self, what: str, search: Search, limit: int) -> list[Sequence[Any]]:
         with self._opened(what) as connection:

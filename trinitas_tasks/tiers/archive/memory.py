@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import secrets
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from trinitas_tasks.model import Key, MemoryItem, MemoryType, Position, Record
+from trinitas_tasks.model import Key, Position, Record, utc_now
 from trinitas_tasks.policy.text import session
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.blobs import to_blob
@@ -23,88 +22,71 @@ from trinitas_tasks.tiers.archive.interface import (
     UNFILTERED,
     ArchiveStats,
     Change,
-    DeadLetter,
     Listed,
     Match,
     Row,
-    Run,
     Similar,
-    Touch,
     Unindexed,
 )
-from trinitas_tasks.tiers.archive.memory_grants import MemoryGrants
+from trinitas_tasks.tiers.archive.memory_done import MemoryDone
+from trinitas_tasks.tiers.archive.memory_held import Held
 from trinitas_tasks.tiers.archive.nearest import nearest
-from trinitas_tasks.tiers.archive.rows import KEPT_RUNS, highest, key_of
+from trinitas_tasks.tiers.archive.rows import highest, key_of
 
 K1: Final = 1.2
 B: Final = 0.75
 
 
-@dataclass(slots=True)
-class _Memory:
-    seq: int
-    version: int
-    change: int
-    type: MemoryType
-    body: bytes
-    access_count: int
-    last_access: datetime
-    terms: Counter[str]
-    vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    indexed: set[str] = field(default_factory=set)
-
-
-class MemoryArchive(MemoryGrants):
+class MemoryArchive(MemoryDone):
     """An archive of dictionaries; safe to share between threads."""
 
     def __init__(self) -> None:
         super().__init__()
         self._seq = itertools.count(1)
-        self._memories: dict[Key, _Memory] = {}
         self._epoch = 1 + secrets.randbelow(1 << 62)
-        self._changed = 0
         self._gone: dict[Key, int] = {}
-        self._dead: dict[tuple[Key, int], DeadLetter] = {}
-        self._runs: defaultdict[str, list[Run]] = defaultdict(list)
 
     def store(self, rows: Sequence[Row]) -> list[int]:
         """See Archive."""
+        now = utc_now()
         bodies = [row.record.item.to_json() for row in rows]
         with self._lock:
             for row, body in zip(rows, bodies, strict=True):
-                self._store(key_of(row), row, body)
+                self._store(key_of(row), row, body, now)
             return [self._standing(key_of(row), row.record.version) for row in rows]
 
     def _standing(self, key: Key, version: int) -> int:
         held = self._memories.get(key)
         return held.version if held else max(self._erased[key], version + 1)
 
-    def _store(self, key: Key, row: Row, body: bytes) -> None:
+    def _store(self, key: Key, row: Row, body: bytes, now: datetime) -> None:
         item, version = row.record
         held = self._memories.get(key)
         if (key in self._erased and version <= self._erased[key]) or (held is not None and version < held.version):
             return
         if held is None or held.version < version:
-            self._memories[key] = held = _Memory(
-                seq=held.seq if held else next(self._seq),
+            newer = Held(
+                seq=0,
                 version=version,
                 change=self._change(),
                 type=item.type,
                 body=body,
-                access_count=held.access_count if held else item.access_count,
-                last_access=held.last_access if held else item.last_access,
+                archived_at=now,
+                access_count=item.access_count,
+                last_access=item.last_access,
                 terms=Counter(row.terms),
             )
+            if held is None:
+                newer.seq = next(self._seq)
+            else:
+                newer.keep_of(held)
+            self._memories[key] = held = newer
         self._add_vectors(held, row)
         self._erased.pop(key, None)
         self._gone.pop(key, None)
         self._drop_letters(key, version)
 
-    def _change(self) -> int:
-        self._changed += 1
-        return self._changed
-
-    def _add_vectors(self, held: _Memory, row: Row) -> None:
+    def _add_vectors(self, held: Held, row: Row) -> None:
         """Those of parts that it lacks."""
         kept = held.vectors.get(row.model)
         if kept is None:
@@ -113,15 +95,12 @@ class MemoryArchive(MemoryGrants):
             held.vectors[row.model] = np.concatenate([kept, row.vectors[len(kept) :]])
             held.indexed.discard(row.model)
 
-    def _drop_letters(self, key: Key, version: int) -> None:
-        self._dead = {of: letter for of, letter in self._dead.items() if of[0] != key or of[1] > version}
-
-    def mark_indexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
+    def mark_indexed(self, keys: Sequence[tuple[Key, int]], model: str, *, cold: bool = False) -> None:
         """See Archive."""
         with self._lock:
             for key, version in keys:
                 held = self._memories.get(key)
-                if held is not None and held.version == version and model in held.vectors:
+                if held and (held.version, held.cold) == (version, cold) and model in held.vectors:
                     held.indexed.add(model)
 
     def mark_unindexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
@@ -136,7 +115,7 @@ class MemoryArchive(MemoryGrants):
         """See Archive."""
         with self._lock:
             waiting = (
-                Unindexed(key, held.version, held.vectors[model].copy())
+                Unindexed(key, held.version, held.vectors[model].copy(), held.cold)
                 for key, held in self._by_seq()
                 if model in held.vectors and model not in held.indexed
             )
@@ -153,20 +132,21 @@ class MemoryArchive(MemoryGrants):
                     embedded=model in held.vectors,
                     indexed=model in held.indexed,
                     parts=len(held.vectors.get(model, ())),
+                    cold=held.cold,
                 )
                 for key, held in self._by_seq()
                 if held.seq > after
             )
             return list(itertools.islice(following, limit))
 
-    def _by_seq(self) -> list[tuple[Key, _Memory]]:
+    def _by_seq(self) -> list[tuple[Key, Held]]:
         return sorted(self._memories.items(), key=lambda pair: pair[1].seq)
 
     def load(self, persona: str, ids: Sequence[str]) -> list[Record | None]:
         """See Archive."""
         with self._lock:
             held = [self._memories.get(Key(persona, id_)) for id_ in ids]
-            return [_record(memory) if memory else None for memory in held]
+            return [memory.record if memory else None for memory in held]
 
     def versions(self, persona: str, ids: Sequence[str]) -> list[int | None]:
         """See Archive."""
@@ -194,7 +174,9 @@ class MemoryArchive(MemoryGrants):
         """See Archive."""
         with self._lock:
             stored = [
-                Change(held.change, key, _record(held)) for key, held in self._memories.items() if held.change > after
+                Change(held.change, key, held.record, held.cold)
+                for key, held in self._memories.items()
+                if held.change > after
             ]
             erased = [Change(change, key, None) for key, change in self._gone.items() if change > after]
         return sorted(stored + erased, key=lambda each: each.change)[:limit]
@@ -206,10 +188,10 @@ class MemoryArchive(MemoryGrants):
 
     def _around(self, key: Key, before: int, after: int) -> tuple[list[Record], list[Record]]:
         held = self._memories.get(key)
-        named = held and session(_record(held).item)
+        named = held and session(held.record.item)
         if named is None:
             return [], []
-        mine = [(held.seq, _record(held)) for other, held in self._memories.items() if other.persona == key.persona]
+        mine = [(held.seq, held.record) for other, held in self._memories.items() if other.persona == key.persona]
         turns = sorted(
             ((record.item.timestamp, seq, record) for seq, record in mine if session(record.item) == named),
             key=lambda turn: turn[:2],
@@ -229,6 +211,7 @@ class MemoryArchive(MemoryGrants):
                     self._memories.pop(key, None)
                     self._erased[key] = max(version, self._erased.get(key, version))
                     self._gone[key] = self._change()
+                    self._end_life(key)
             left = [self._memories.get(key) for key, _ in keys]
             return [held.version if held else None for held in left]
 
@@ -247,7 +230,7 @@ class MemoryArchive(MemoryGrants):
             mine = [
                 (held.seq, key.id, to_blob(part))
                 for key, held in self._memories.items()
-                if key.persona == persona and _admits(filters, held)
+                if key.persona == persona and held.admitted(filters)
                 for part in held.vectors.get(model, ())
                 if len(part) == len(vector)
             ]
@@ -263,7 +246,7 @@ class MemoryArchive(MemoryGrants):
         holders = Counter(term for _, held in mine for term in wanted & held.terms.keys())
         mean = sum(held.terms.total() for _, held in mine) / max(len(mine), 1)
 
-        def score(held: _Memory) -> float:
+        def score(held: Held) -> float:
             norm = K1 * (1 - B + B * held.terms.total() / mean)
             return sum(
                 math.log1p((len(mine) - holders[term] + 0.5) / (holders[term] + 0.5))
@@ -272,53 +255,16 @@ class MemoryArchive(MemoryGrants):
             )
 
         found = [
-            (-score(held), held.seq, id_) for id_, held in mine if wanted & held.terms.keys() and _admits(filters, held)
+            (-score(held), held.seq, id_) for id_, held in mine if wanted & held.terms.keys() and held.admitted(filters)
         ]
         return [Match(id_, -cost) for cost, _, id_ in sorted(found)[:limit]]
 
     def matching(self, persona: str, filters: Filters, limit: int) -> list[str]:
         """See Archive."""
         with self._lock:
-            mine = [held for key, held in self._memories.items() if key.persona == persona and _admits(filters, held)]
-            newest = sorted(mine, key=lambda held: (_record(held).item.timestamp, held.seq), reverse=True)
-            return [_record(held).item.id for held in newest[:limit]]
-
-    def touch(self, touches: Sequence[Touch]) -> None:
-        """See Archive."""
-        with self._lock:
-            for key, count, last in touches:
-                if (held := self._memories.get(key)) is not None:
-                    held.access_count += count
-                    held.last_access = max(held.last_access, last)
-
-    def bury_dead(self, letters: Sequence[DeadLetter]) -> None:
-        """See Archive."""
-        with self._lock:
-            for letter in letters:
-                if letter.key not in self._erased or self._erased[letter.key] < letter.version:
-                    self._dead[letter.key, letter.version] = letter
-
-    def dead(self, limit: int, persona: str | None = None) -> list[DeadLetter]:
-        """See Archive."""
-        with self._lock:
-            mine = [letter for letter in self._dead.values() if persona in (None, letter.key.persona)]
-        return sorted(mine, key=lambda letter: (letter.at, letter.key, letter.version))[:limit]
-
-    def drop_dead(self, keys: Sequence[tuple[Key, int]]) -> int:
-        """See Archive."""
-        with self._lock:
-            return sum(self._dead.pop(named, None) is not None for named in keys)
-
-    def log_run(self, run: Run) -> None:
-        """See Archive."""
-        with self._lock:
-            kept = [*self._runs[run.task], run]
-            self._runs[run.task] = sorted(kept, key=lambda each: each.started)[-KEPT_RUNS:]
-
-    def runs(self, task: str, limit: int) -> list[Run]:
-        """See Archive."""
-        with self._lock:
-            return self._runs[task][::-1][:limit]
+            mine = [held for key, held in self._memories.items() if key.persona == persona and held.admitted(filters)]
+            newest = sorted(mine, key=lambda held: (held.record.item.timestamp, held.seq), reverse=True)
+            return [held.record.item.id for held in newest[:limit]]
 
     def stats(self, persona: str) -> ArchiveStats:
         """See Archive."""
@@ -339,12 +285,3 @@ class MemoryArchive(MemoryGrants):
 
     def close(self) -> None:
         """See Archive."""
-
-
-def _admits(filters: Filters, held: _Memory) -> bool:
-    return not filters.narrow or filters.admit(_record(held).item)
-
-
-def _record(held: _Memory) -> Record:
-    item = MemoryItem.from_json(held.body, access_count=held.access_count, last_access=held.last_access)
-    return Record(item, held.version)

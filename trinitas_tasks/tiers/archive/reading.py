@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Column, Connection, and_, func, inspect, select, text
+from sqlalchemy import Column, Connection, Select, and_, func, inspect, select, text
 
 from trinitas_tasks.model import Key, MemoryType
 from trinitas_tasks.policy.micros import from_micros
@@ -24,6 +24,17 @@ from trinitas_tasks.tiers.archive.schema import dead_letters, grants, memories, 
 
 SCANNED: Final = 1000
 """How many vectors are in memory at a time: 1.5 MB of 384 dimensions."""
+
+
+def _personas() -> Select[str]:
+    """One after the other by the index, however many memories each has: DISTINCT would read them all."""
+    found = select(func.min(memories.c.persona).label("persona")).cte("found", recursive=True)
+    following = select(func.min(memories.c.persona)).where(memories.c.persona > found.c.persona).scalar_subquery()
+    every = found.union_all(select(following).where(found.c.persona.is_not(None)))
+    return select(every.c.persona).where(every.c.persona.is_not(None)).order_by(every.c.persona)
+
+
+_PERSONAS: Final = _personas()
 
 
 def of(
@@ -45,7 +56,7 @@ def highest(connection: Connection) -> int:
 
 def personas(connection: Connection) -> list[str]:
     """See Archive."""
-    return list(connection.scalars(select(memories.c.persona).distinct().order_by(memories.c.persona)))
+    return list(connection.scalars(_PERSONAS))
 
 
 def listed(connection: Connection, after: int, limit: int, model: str) -> list[Listed]:
@@ -60,6 +71,7 @@ def listed(connection: Connection, after: int, limit: int, model: str) -> list[L
             func.min(vectors.c.part),
             func.min(vectors.c.indexed),
             func.count(vectors.c.part),
+            memories.c.cold,
         )
         .outerjoin_from(memories, vectors, its_vectors)
         .where(memories.c.seq > after)
@@ -68,8 +80,8 @@ def listed(connection: Connection, after: int, limit: int, model: str) -> list[L
         .limit(limit)
     )
     return [
-        Listed(seq, Key(persona, id_), version, first == 0, indexed == 1, parts)
-        for seq, persona, id_, version, first, indexed, parts in connection.execute(statement)
+        Listed(seq, Key(persona, id_), version, first == 0, indexed == 1, parts, cold == 1)
+        for seq, persona, id_, version, first, indexed, parts, cold in connection.execute(statement)
     ]
 
 
@@ -83,15 +95,15 @@ def unindexed(connection: Connection, model: str, limit: int) -> list[Unindexed]
         .limit(limit)
     )
     statement = (
-        select(memories.c.persona, memories.c.id, memories.c.version, vectors.c.data)
+        select(memories.c.persona, memories.c.id, memories.c.version, memories.c.cold, vectors.c.data)
         .join_from(vectors, memories)
         .where(vectors.c.model == model, vectors.c.memory.in_(waiting))
         .order_by(vectors.c.memory, vectors.c.part)
     )
-    parts: dict[tuple[Key, int], list[bytes]] = {}
-    for persona, id_, version, data in connection.execute(statement):
-        parts.setdefault((Key(persona, id_), version), []).append(data)
-    return [Unindexed(key, version, from_blobs(data)) for (key, version), data in parts.items()]
+    parts: dict[tuple[Key, int, bool], list[bytes]] = {}
+    for persona, id_, version, cold, data in connection.execute(statement):
+        parts.setdefault((Key(persona, id_), version, cold == 1), []).append(data)
+    return [Unindexed(key, version, from_blobs(data), cold) for (key, version, cold), data in parts.items()]
 
 
 def vectors_of(connection: Connection, persona: str, ids: Sequence[str], model: str) -> dict[str, NDArray[np.float32]]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from trinitas_tasks.errors import ArchiveError, InvalidMemory
 from trinitas_tasks.model import Key, MemoryItem, Record, complaint
 from trinitas_tasks.policy.micros import from_micros, to_micros
+from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.policy.text import session
 from trinitas_tasks.tiers.archive.interface import Row
 
@@ -95,6 +96,17 @@ def from_columns(columns: Mapping[str, Any]) -> Record:
         said = complaint(error) if isinstance(error, ValidationError) else str(error)
         raise ArchiveError(f"the archive's row of {columns['persona']}/{columns['id']} is damaged: {said}") from error
     return Record(item, columns["version"])
+
+
+def follower_from(columns: Sequence[Any]) -> Follower:
+    """The follower in the columns ``next_persona``, ``next_id``, ``weight`` and ``at``."""
+    persona, id_, weight, at = columns
+    return Follower(Key(persona, id_), weight, from_micros(at))
+
+
+def heaviest_first(followers: Iterable[Follower]) -> list[Follower]:
+    """Of equals by name."""
+    return sorted(followers, key=lambda each: (-each.weight, each.key))
 
 
 def chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Computed,
     Float,
     ForeignKey,
     Index,
@@ -29,6 +30,11 @@ metadata = MetaData()
 
 Sequential = BigInteger().with_variant(Integer, "sqlite")
 
+LATER = "CASE WHEN last_access > timestamp THEN last_access ELSE timestamp END"
+CHOSEN = ("persona", "type", "cold")
+"""What every index by which lives are chosen begins with, and what then is looked up value by value: so an order holds
+for one persona and for all, for one type and for all (see `choosing`)."""
+
 memories = Table(
     "memories",
     metadata,
@@ -45,16 +51,31 @@ memories = Table(
     Column("archived_at", BigInteger, nullable=False),
     Column("change", BigInteger, nullable=False),
     Column("session", String(256)),
+    Column("cold", SmallInteger, nullable=False, server_default="0"),
+    Column("pinned", SmallInteger, nullable=False, server_default="0"),
+    Column("score", Float(53)),
+    Column("scored_at", BigInteger),
+    Column("stability_days", Float(53)),
+    Column("fades_at", BigInteger),
+    Column("useful", Integer, nullable=False, server_default="0"),
+    Column("useless", Integer, nullable=False, server_default="0"),
+    Column("representative", String(128)),
+    Column("used_at", BigInteger, Computed(LATER)),
     Column("tags", Text, nullable=False),
     Column("metadata", Text, nullable=False),
     Column("content", Text, nullable=False),
     UniqueConstraint("persona", "id", name="memories_persona_id"),
-    Index("memories_persona_type", "persona", "type"),
+    Index("memories_persona_type", *CHOSEN, "seq"),
+    Index("memories_used", *CHOSEN, "used_at", "seq"),
+    Index("memories_fading", *CHOSEN, "fades_at", "seq"),
+    Index("memories_scored", *CHOSEN, "scored_at", "seq"),
+    Index("memories_score", *CHOSEN, "score", "seq"),
     Index("memories_version", "version"),
     Index("memories_change", "change"),
     Index("memories_session", "persona", "session", "timestamp", "seq"),
     sqlite_autoincrement=True,
 )
+"""Memories, each with its life (see `lives`). ``used_at``: its timestamp, or its last access after it."""
 
 vectors = Table(
     "vectors",
@@ -97,7 +118,7 @@ counters = Table(
 )
 """``change``: the last number given to a change. Each transaction that writes memories or tombstones raises it first,
 which locks the row, so that numbers become visible in their order. A memory and a tombstone bear that of their last
-change."""
+change. ``settled``: the number of the last settlement."""
 
 grants = Table(
     "grants",
@@ -137,3 +158,82 @@ runs = Table(
     Index("runs_newest", "task", "started", "seq"),
 )
 """What the tasks did: the newest of each (see `rows.KEPT_RUNS`)."""
+
+followers = Table(
+    "followers",
+    metadata,
+    Column("persona", String(64), primary_key=True),
+    Column("id", String(128), primary_key=True),
+    Column("next_persona", String(64), primary_key=True),
+    Column("next_id", String(128), primary_key=True),
+    Column("weight", Float(53), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("followers_next", "next_persona", "next_id"),
+)
+"""What is read after a memory; both ends are in `memories`."""
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("seq", Sequential, primary_key=True, autoincrement=True),
+    Column("persona", String(64), nullable=False),
+    Column("id", String(128), nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("useful", SmallInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("learned", SmallInteger, nullable=False),
+    Index("feedback_of", "persona", "id"),
+    Index("feedback_waiting", "seq", sqlite_where=text("learned = 0"), postgresql_where=text("learned = 0")),
+    sqlite_autoincrement=True,
+)
+
+weights = Table(
+    "weights",
+    metadata,
+    Column("persona", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("value", Float(53), nullable=False),
+)
+
+consolidations = Table(
+    "consolidations",
+    metadata,
+    Column("seq", Sequential, primary_key=True, autoincrement=True),
+    Column("kind", String(64), nullable=False),
+    Column("persona", String(64), nullable=False),
+    Column("id", String(128), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("undone_at", BigInteger),
+    UniqueConstraint("persona", "id", "kind", "version", name="consolidations_once"),
+    Index("consolidations_newest", "persona", "seq"),
+    sqlite_autoincrement=True,
+)
+"""``before`` and ``after`` are JSON and may hold a memory's words: they go with it."""
+
+audits = Table(
+    "audits",
+    metadata,
+    Column("seq", Sequential, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("persona", String(64), nullable=False),
+    Column("id", String(128), nullable=False),
+    Column("why", Text, nullable=False),
+    Index("audits_newest", "persona", "seq"),
+    Index("audits_of", "persona", "id", "seq"),
+    sqlite_autoincrement=True,
+)
+"""What must be told even when the memory is gone."""
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""How far tasks have come, by their own count."""

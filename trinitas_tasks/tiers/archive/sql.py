@@ -34,19 +34,19 @@ from trinitas_tasks.tiers.archive.interface import (
     Row,
     Run,
     Similar,
-    Touch,
     Unindexed,
 )
 from trinitas_tasks.tiers.archive.revisions import HEAD, refuse_newer
 from trinitas_tasks.tiers.archive.rows import from_columns, highest, newest, to_columns
 from trinitas_tasks.tiers.archive.schema import memories
+from trinitas_tasks.tiers.archive.sql_lives import SqlLives
 
 MIGRATIONS: Final = "trinitas_tasks.tiers.archive:migrations"
 FULL_MB: Final = 50
 """With less free space a disk counts as full."""
 
 
-class SqlArchive:
+class SqlArchive(SqlLives):
     """The archive at a SQLAlchemy URL. Nothing is opened before the first call.
 
     The ingest worker calls `migrate` before anything else; everybody else finds out with `ping`, which fails
@@ -55,7 +55,7 @@ class SqlArchive:
     """
 
     def __init__(self, url: str, *, busy_timeout_ms: int = 5000, reserve_mb: int = 16) -> None:
-        self._engines = Engines(url, busy_timeout_ms=busy_timeout_ms)
+        super().__init__(Engines(url, busy_timeout_ms=busy_timeout_ms))
         self._reserve_mb = reserve_mb
 
     def migrate(self, *, patience_seconds: float = 30.0) -> None:
@@ -184,10 +184,10 @@ class SqlArchive:
         with self._engines.read("list a session") as connection:
             return changes.around(connection, keys, before, after)
 
-    def mark_indexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
+    def mark_indexed(self, keys: Sequence[tuple[Key, int]], model: str, *, cold: bool = False) -> None:
         """See Archive."""
         with self._engines.write("mark memories as indexed") as connection:
-            writing.each(connection, statements.MARK_INDEXED, writing.marks(keys, model))
+            writing.each(connection, statements.MARK_INDEXED, writing.marks(keys, model, of_cold=int(cold)))
 
     def mark_unindexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
         """See Archive."""
@@ -211,12 +211,6 @@ class SqlArchive:
         """See Archive."""
         with self._engines.read("search by vector") as connection:
             return reading.nearest(connection, persona, vector, model, limit, filters)
-
-    def touch(self, touches: Sequence[Touch]) -> None:
-        """See Archive."""
-        with self._engines.write("count accesses") as connection:
-            added = [writing.of_key(key, count=count, last=to_micros(last)) for key, count, last in touches]
-            writing.each(connection, statements.TOUCH, added)
 
     def bury_dead(self, letters: Sequence[DeadLetter]) -> None:
         """See Archive."""

@@ -8,37 +8,45 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from sqlalchemy import Insert, Table, bindparam, case, delete, literal_column, select, text, update
+from sqlalchemy import Insert, Table, bindparam, delete, literal_column, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
 from trinitas_tasks.tiers.archive import fulltext
-from trinitas_tasks.tiers.archive.schema import counters, dead_letters, memories, runs, tombstones, vectors
+from trinitas_tasks.tiers.archive.schema import (
+    consolidations,
+    counters,
+    dead_letters,
+    feedback,
+    followers,
+    marks,
+    memories,
+    runs,
+    tombstones,
+    vectors,
+)
 
-OF_THE_MEMORY: Final = {"seq", "persona", "id", "last_access", "access_count"}
-"""What a newer version does not replace."""
+OF_THE_MEMORY: Final = {
+    *("seq", "persona", "id", "last_access", "access_count"),
+    *("pinned", "stability_days", "useful", "useless", "used_at"),
+}
+"""What a newer version does not replace. The rest of a life begins again, with the defaults of its columns."""
 
 WAITING: Final = vectors.c.indexed == literal_column("0")  # written out: only then is the partial index used
-_OF_THIS_VERSION: Final = (
-    vectors.c.model == bindparam("of_model"),
-    vectors.c.memory
-    == select(memories.c.seq)
-    .where(
-        memories.c.persona == bindparam("of_persona"),
-        memories.c.id == bindparam("of_id"),
-        memories.c.version == bindparam("of_version"),
-    )
-    .scalar_subquery(),
+_OF_THIS_VERSION: Final = select(memories.c.seq).where(
+    memories.c.persona == bindparam("of_persona"),
+    memories.c.id == bindparam("of_id"),
+    memories.c.version == bindparam("of_version"),
 )
-MARK_INDEXED: Final = update(vectors).where(WAITING, *_OF_THIS_VERSION).values(indexed=1)
-MARK_UNINDEXED: Final = update(vectors).where(vectors.c.indexed == 1, *_OF_THIS_VERSION).values(indexed=0)
-TOUCH: Final = (
-    update(memories)
-    .where(memories.c.persona == bindparam("of_persona"), memories.c.id == bindparam("of_id"))
-    .values(
-        access_count=memories.c.access_count + bindparam("count"),
-        last_access=case((memories.c.last_access < bindparam("last"), bindparam("last")), else_=memories.c.last_access),
-    )
+_OF_THIS_PLACE: Final = _OF_THIS_VERSION.where(memories.c.cold == bindparam("of_cold"))
+_OF_MODEL: Final = vectors.c.model == bindparam("of_model")
+MARK_INDEXED: Final = (
+    update(vectors).where(WAITING, _OF_MODEL, vectors.c.memory == _OF_THIS_PLACE.scalar_subquery()).values(indexed=1)
+)
+MARK_UNINDEXED: Final = (
+    update(vectors)
+    .where(vectors.c.indexed == 1, _OF_MODEL, vectors.c.memory == _OF_THIS_VERSION.scalar_subquery())
+    .values(indexed=0)
 )
 DROP_MEMORY: Final = delete(memories).where(memories.c.seq == bindparam("of_seq"))
 DROP_VECTORS: Final = delete(vectors).where(vectors.c.memory == bindparam("of_seq"))
@@ -63,6 +71,16 @@ DROP_OLD_RUNS: Final = delete(runs).where(
         .offset(bindparam("kept"))
     )
 )
+DROP_LIFE: Final = tuple(
+    delete(persona.table).where(persona == bindparam("of_persona"), id_ == bindparam("of_id"))
+    for persona, id_ in (
+        (followers.c.persona, followers.c.id),
+        (followers.c.next_persona, followers.c.next_id),
+        (feedback.c.persona, feedback.c.id),
+        (consolidations.c.persona, consolidations.c.id),
+    )
+)
+"""What is kept of a memory beside it, and what names it."""
 DELETE_TERMS: Final = text(fulltext.DELETE)
 INSERT_TERMS: Final = text(fulltext.INSERT)
 
@@ -116,6 +134,13 @@ def put_letter(dialect: str) -> Insert:
             "attempts": dead_letters.c.attempts + 1,
         },
     )
+
+
+@cache
+def put_mark(dialect: str) -> Insert:
+    """Insert or replace."""
+    statement = _insert(dialect, marks)
+    return statement.on_conflict_do_update(index_elements=["name"], set_={"value": statement.excluded["value"]})
 
 
 def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Executable, Table, insert, select
@@ -21,9 +21,9 @@ def of_key(key: Key, **more: object) -> dict[str, object]:
     return {"of_persona": key.persona, "of_id": key.id, **more}
 
 
-def marks(keys: Sequence[tuple[Key, int]], model: str) -> list[dict[str, object]]:
+def marks(keys: Sequence[tuple[Key, int]], model: str, **more: object) -> list[dict[str, object]]:
     """The parameters by which the statements name the vectors of a memory."""
-    return [of_key(key, of_version=version, of_model=model) for key, version in keys]
+    return [of_key(key, of_version=version, of_model=model, **more) for key, version in keys]
 
 
 def each(connection: Connection, statement: Executable, parameters: Sequence[Mapping[str, object]]) -> None:
@@ -43,7 +43,7 @@ def store(connection: Connection, rows: Sequence[Row], columns: Mapping[Key, dic
         if (key not in held or held[key][1] < row.record.version)
         and (key not in gone or gone[key] < row.record.version)
     ]
-    change = _changes(connection, len(newer))
+    change = next_changes(connection, len(newer))
     written = _put_memories(connection, [row | {"change": change + place} for place, row in enumerate(newer)])
     _put_what_belongs(connection, [(seq, wanted[key], key in held) for key, seq in written.items()])
     _put_vectors(connection, [(seq, wanted[key]) for key, seq in (written | again).items()])
@@ -61,7 +61,8 @@ def store(connection: Connection, rows: Sequence[Row], columns: Mapping[Key, dic
 
 
 def erase(connection: Connection, keys: Mapping[Key, int], at: int) -> dict[Key, int]:
-    """See Archive; the versions of what still stands. Letters about what is erased go too, and its grants end."""
+    """See Archive; the versions of what still stands. Letters about what is erased go too, and its grants
+    end."""
     held = _held(connection, keys)
     doomed = [{"of_seq": seq} for key, (seq, version) in held.items() if version <= keys[key]]
     standing = {key: version for key, (_, version) in held.items() if version > keys[key]}
@@ -71,12 +72,14 @@ def erase(connection: Connection, keys: Mapping[Key, int], at: int) -> dict[Key,
     _drop_letters(connection, keys)
     granting.end(connection, keys)
     gone = [key for key in keys if key not in standing]
-    change = _changes(connection, len(gone))
+    change = next_changes(connection, len(gone))
     tombs = [
         {"persona": key.persona, "id": key.id, "version": keys[key], "at": at, "change": change + place}
         for place, key in enumerate(gone)
     ]
     each(connection, statements.put_tombstone(connection.dialect.name), tombs)
+    for statement in statements.DROP_LIFE:
+        each(connection, statement, [of_key(key) for key in gone])
     return standing
 
 
@@ -119,7 +122,7 @@ def has_full_text(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
-def _changes(connection: Connection, count: int) -> int:
+def next_changes(connection: Connection, count: int) -> int:
     """The first of so many numbers for changes; nobody else gets one before this transaction ends."""
     raised: int = connection.execute(statements.RAISE_CHANGES, {"by": count}).scalar_one()
     return raised - count + 1
@@ -149,19 +152,18 @@ def _put_vectors(connection: Connection, rows: Sequence[tuple[int, Row]]) -> Non
 
 def _held(connection: Connection, keys: Mapping[Key, object]) -> dict[Key, tuple[int, int]]:
     """``seq`` and version of the memories that are here."""
-    found = _find(connection, memories, keys, memories.c.seq, memories.c.version)
+    found = find(connection, memories, keys, memories.c.seq, memories.c.version)
     return {Key(persona, id_): (seq, version) for persona, id_, seq, version in found}
 
 
 def _gone(connection: Connection, keys: Mapping[Key, object]) -> dict[Key, int]:
     """Up to which versions memories were erased."""
-    found = _find(connection, tombstones, keys, tombstones.c.version)
+    found = find(connection, tombstones, keys, tombstones.c.version)
     return {Key(persona, id_): version for persona, id_, version in found}
 
 
-def _find(
-    connection: Connection, table: Table, keys: Mapping[Key, object], *columns: Column[int]
-) -> Iterator[Sequence[Any]]:
+def find(connection: Connection, table: Table, keys: Iterable[Key], *columns: Column[Any]) -> Iterator[Sequence[Any]]:
+    """Persona, id and these columns of the rows of a table of memories that have these keys."""
     ids: dict[str, list[str]] = {}
     for key in keys:
         ids.setdefault(key.persona, []).append(key.id)
