@@ -18,7 +18,7 @@ class Access(NamedTuple):
     """How often and when last a memory was read since the counts were taken last."""
 
     key: Key
-    count: int
+    count: int  # type: ignore[assignment]  # in the place of tuple's method
     last: datetime
 
 
@@ -117,8 +117,8 @@ class Living(Protocol):
         """The archive has these versions: they may leave."""
 
     def replace(self, item: MemoryItem, version: int, *, above: int = 0) -> int:
-        """Write a memory in place of this version of it, as ``write``; the new version, 0 where another one, or a grave,
-        stands here. Where nothing stands the caller knows that the archive has this version."""
+        """Write a memory in place of this version of it, as ``write``; the new version, 0 where another one, or a
+        grave, stands here. Where nothing stands the caller knows that the archive has this version."""
 
     def copies(self) -> Copies:
         """How large the copies are."""
