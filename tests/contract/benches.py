@@ -15,11 +15,14 @@ from trinitas_tasks.tiers.hot.interface import Claimed, Finished, Gone, HotTier,
 from trinitas_tasks.tiers.hot.memory import MemoryHotTier
 from trinitas_tasks.tiers.hot.redis import RedisHotTier
 
+TIMES = ("outbox", "graves", "granting", "pending", "ends", "leaving")
+"""Sorted sets whose scores are milliseconds of the server's clock."""
+
 
 class Bench(Protocol):
     """Makes tiers and moves their clock."""
 
-    def tier(self, *, dedup_seconds: int = 60, outbox_limit: int = 1000) -> HotTier:
+    def tier(self, *, dedup_seconds: int = 60, outbox_limit: int = 1000, cache_mb: float = 100) -> HotTier:
         """A tier; of several only the settings differ."""
 
     def advance(self, seconds: int) -> None:
@@ -35,9 +38,12 @@ class MemoryBench:
     def __init__(self) -> None:
         self._passed = timedelta()
 
-    def tier(self, *, dedup_seconds: int = 60, outbox_limit: int = 1000) -> HotTier:
+    def tier(self, *, dedup_seconds: int = 60, outbox_limit: int = 1000, cache_mb: float = 100) -> HotTier:
         return MemoryHotTier(
-            clock=lambda: utc_now() + self._passed, dedup_seconds=dedup_seconds, outbox_limit=outbox_limit
+            clock=lambda: utc_now() + self._passed,
+            dedup_seconds=dedup_seconds,
+            outbox_limit=outbox_limit,
+            cache_mb=cache_mb,
         )
 
     def advance(self, seconds: int) -> None:
@@ -55,7 +61,7 @@ class RedisBench:
         self._tiers: list[HotTier] = []
         self.client = server.client()
 
-    def tier(self, *, dedup_seconds: int = 60, outbox_limit: int = 1000) -> HotTier:
+    def tier(self, *, dedup_seconds: int = 60, outbox_limit: int = 1000, cache_mb: float = 100) -> HotTier:
         self._tiers.append(
             RedisHotTier(
                 self._server.url,
@@ -65,13 +71,14 @@ class RedisBench:
                 connect_seconds=5,
                 dedup_seconds=dedup_seconds,
                 outbox_limit=outbox_limit,
+                cache_mb=cache_mb,
             )
         )
         return self._tiers[-1]
 
     def advance(self, seconds: int) -> None:
         for key in self.client.scan_iter(f"{self._namespace}:*"):
-            _age(self.client, key, seconds * 1000)
+            _age(self.client, self._namespace, key, seconds * 1000)
 
     def close(self) -> None:
         for tier in self._tiers:
@@ -81,14 +88,14 @@ class RedisBench:
         self.client.close()
 
 
-def _age(client: Redis, key: str, millis: int) -> None:
+def _age(client: Redis, namespace: str, key: str, millis: int) -> None:
     left, kind = client.pttl(key), client.type(key)
     if 0 <= left <= millis:
         client.delete(key)
         return
     if left > 0:
         client.pexpire(key, left - millis)
-    if kind == "zset" and ":lent:" not in key and ":granted:" not in key:  # those are no times
+    if kind == "zset" and key.split(":")[len(namespace.split(":"))] in TIMES:
         for member in client.zrange(key, 0, -1):
             client.zincrby(key, -millis, str(member))
     elif ":rec:" in key and client.hexists(key, "x"):

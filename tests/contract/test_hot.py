@@ -10,7 +10,7 @@ from tests.contract.benches import Bench, archive_all, benches, finished, get, p
 from tests.support import key_of, memory
 from trinitas_tasks.errors import Overloaded
 from trinitas_tasks.model import Key, Record
-from trinitas_tasks.tiers.hot.interface import Finished, Forgotten, HotTier, Written
+from trinitas_tasks.tiers.hot.interface import Finished, Forgotten, HotTier, Noted, Written
 
 HARD_CONTENTS = [
     pytest.param("plain", id="ascii"),
@@ -69,13 +69,16 @@ def test_nothing_to_do_is_done(hot: HotTier) -> None:
     assert hot.claim(10, 30) == []
     assert hot.claim_graves(10, 30) == []
     assert hot.finish([]) == []
-    assert hot.take_accesses(10) == []
     assert hot.standings([]) == []
     hot.bury([])
     hot.give_back([], 0)
     hot.requeue([])
     hot.refill([])
     hot.changed([])
+    hot.say([])
+    hot.prove([])
+    hot.settled(1)
+    assert hot.noted(10) == Noted(0)
 
 
 def test_the_same_said_again_within_the_window_is_the_first_memory(hot: HotTier, bench: Bench) -> None:

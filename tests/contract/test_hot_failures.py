@@ -12,12 +12,13 @@ import pytest
 from tests.contract.benches import RedisBench
 from tests.support import Valkey, free_port, key_of, memory
 from trinitas_tasks.errors import DeadlineExceeded, SettingsError, Unavailable
-from trinitas_tasks.model import Key, Record
+from trinitas_tasks.model import Key, Record, utc_now
 from trinitas_tasks.policy.grants import Grant
-from trinitas_tasks.tiers.hot.interface import Finished, Gone, Grants, Grave, HotTier, Write
+from trinitas_tasks.tiers.hot.interface import Finished, Gone, Grants, Grave, HotTier, Said, Signal, Write
 from trinitas_tasks.tiers.hot.redis import RedisHotTier
 
 KEY = Key("athena", "m1")
+SIGNAL = Signal(KEY, "hera", Said.USEFUL, utc_now())
 CALLS: dict[str, Callable[[HotTier], object]] = {
     "write": lambda hot: hot.write([Write(memory())]),
     "write many": lambda hot: hot.write([Write(memory()), Write(memory(id="m2"))]),
@@ -44,7 +45,18 @@ CALLS: dict[str, Callable[[HotTier], object]] = {
     "cached_vector": lambda hot: hot.cached_vector("v"),
     "cache_vector": lambda hot: hot.cache_vector("v", b"", 1),
     "changed": lambda hot: hot.changed(["athena"]),
-    "take_accesses": lambda hot: hot.take_accesses(1),
+    "say": lambda hot: hot.say([SIGNAL]),
+    "noted": lambda hot: hot.noted(1),
+    "settled": lambda hot: hot.settled(1),
+    "lease": lambda hot: hot.lease("l", 1),
+    "release": lambda hot: hot.release("l", "token"),
+    "leaving": lambda hot: hot.leaving(1, 1),
+    "prove": lambda hot: hot.prove([(KEY, 1)]),
+    "replace": lambda hot: hot.replace(memory(), 1),
+    "copies": lambda hot: hot.copies(),
+    "reads": lambda hot: hot.reads(),
+    "searched": lambda hot: hot.searched("athena", 1.5, 0, "text"),
+    "searches": lambda hot: hot.searches(),
     "stats": lambda hot: hot.stats("athena"),
     "share": lambda hot: hot.share(KEY, ["hera"]),
     "unshare": lambda hot: hot.unshare(KEY),

@@ -80,7 +80,7 @@ def test_own_and_granted_are_read_in_one_call_and_counted_as_one(hot: HotTier) -
     assert [each.item.id if isinstance(each, Record) else type(each) for each in found] == [
         "a:b", type(None), "bees", Barred, "a:b",
     ]  # fmt: skip
-    assert {(each.key, each.count) for each in hot.take_accesses(10)} == {(KEY, 2), (key_of(mine), 1)}
+    assert {(each.key, each.count) for each in hot.noted(10).accesses} == {(KEY, 2), (key_of(mine), 1)}
     assert hot.read_scoped("hera", [], touch=True) == []
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -12,26 +14,29 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.contract.benches import Bench, MemoryBench, RedisBench
 from tests.support import Valkey, memory
 from trinitas_tasks.model import Key, MemoryItem, Record
-from trinitas_tasks.tiers.hot.interface import Claimed, Finished, Gone, Grave, HotTier, Write
+from trinitas_tasks.tiers.hot.interface import Claimed, Finished, Gone, Grave, HotTier, Noted, Said, Signal, Write
 
 PERSONAS = ("a", "a-b")
 KEYS = st.builds(Key, st.sampled_from(PERSONAS), st.sampled_from(("1", "b:1", "x/y")))
 CONTENTS = st.sampled_from(("one", "two", {"three": "🦊" * 2000}))
 # no sum of these steps is near one of the times below: 20, 30 and 60 s
 STEPS = st.sampled_from((7, 50))
-DEDUP_SECONDS, LEASE_SECONDS, HOT_SECONDS = 20, 30, 60
+DEDUP_SECONDS, LEASE_SECONDS, HOT_SECONDS, LEAVING_SECONDS = 20, 30, 60, 35
+SAID_AT = datetime(2026, 1, 2, 3, 4, 5, 6, UTC)
+ROOM_FOR_ALL, ROOM_FOR_THREE = 100.0, 0.0035
 
 
 class TwoTiers(RuleBasedStateMachine):
     """Versions differ, since each tier reads its own clock, but not their order; everything else is compared."""
 
-    def __init__(self, benches: tuple[Bench, Bench]) -> None:
+    def __init__(self, benches: tuple[Bench, Bench], cache_mb: float) -> None:
         super().__init__()
         self.benches = benches
         self.tiers: tuple[HotTier, HotTier] = (
-            benches[0].tier(dedup_seconds=DEDUP_SECONDS),
-            benches[1].tier(dedup_seconds=DEDUP_SECONDS),
+            benches[0].tier(dedup_seconds=DEDUP_SECONDS, cache_mb=cache_mb),
+            benches[1].tier(dedup_seconds=DEDUP_SECONDS, cache_mb=cache_mb),
         )
+        self.batches = [0, 0]
         self.claimed: list[tuple[Claimed, Claimed]] = []
         self.graves: list[tuple[Grave, Grave]] = []
         self.highest = [0, 0]
@@ -96,21 +101,22 @@ class TwoTiers(RuleBasedStateMachine):
         self.claimed += zip(one, two, strict=True)
 
     @precondition(lambda self: self.claimed)
-    @rule(data=st.data(), seconds=st.sampled_from((HOT_SECONDS, HOT_SECONDS, 0)))
-    def finish(self, data: st.DataObject, seconds: int) -> None:
+    @rule(data=st.data(), seconds=st.sampled_from((HOT_SECONDS, HOT_SECONDS, 0)), slides=st.booleans())
+    def finish(self, data: st.DataObject, seconds: int, *, slides: bool) -> None:
         pair = data.draw(st.sampled_from(self.claimed))
         one, two = (
-            tier.finish([Finished(each.key, each.version, seconds)])
+            tier.finish([Finished(each.key, each.version, seconds, slides=slides)])
             for tier, each in zip(self.tiers, pair, strict=True)
         )
         assert one == two
 
     @precondition(lambda self: self.claimed)
-    @rule(data=st.data())
-    def refill(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), asked=st.booleans(), reads=st.sampled_from((0, 1, 5)))
+    def refill(self, data: st.DataObject, reads: int, *, asked: bool) -> None:
         pair = data.draw(st.sampled_from(self.claimed))
         for tier, each in zip(self.tiers, pair, strict=True):
-            tier.refill([(Record(MemoryItem.from_json(each.body), each.version), HOT_SECONDS)])
+            item = MemoryItem.from_json(each.body, access_count=reads)
+            tier.refill([(Record(item, each.version), HOT_SECONDS)], asked=asked)
 
     @rule(lease=st.sampled_from((0, LEASE_SECONDS)))
     def claim_graves(self, lease: int) -> None:
@@ -145,9 +151,44 @@ class TwoTiers(RuleBasedStateMachine):
         assert one == two
 
     @rule()
-    def take_accesses(self) -> None:
-        one, two = ({(each.key, each.count) for each in tier.take_accesses(1000)} for tier in self.tiers)
+    def noted(self) -> None:
+        one, two = (tier.noted(1000) for tier in self.tiers)
+        assert _of(one) == _of(two)
+        for number, noted in enumerate((one, two)):
+            assert noted.batch in (0, self.batches[number]) or noted.batch > self.highest[number]
+            self.batches[number] = noted.batch or self.batches[number]
+
+    @rule()
+    def settled(self) -> None:
+        for tier, batch in zip(self.tiers, self.batches, strict=True):
+            tier.settled(batch)
+
+    @rule(key=KEYS, said=st.sampled_from(Said))
+    def signal(self, key: Key, said: Said) -> None:
+        for tier in self.tiers:
+            tier.say([Signal(key, "a-b", said, SAID_AT)])
+
+    @precondition(lambda self: self.changes)
+    @rule(data=st.data(), content=CONTENTS)
+    def replace(self, data: st.DataObject, content: object) -> None:
+        key, versions = data.draw(st.sampled_from(self.changes))
+        item = memory(content, id=key.id, persona=key.persona)
+        one, two = (tier.replace(item, version) for tier, version in zip(self.tiers, versions, strict=True))
+        assert (one == 0, one == versions[0]) == (two == 0, two == versions[1])
+        if one:
+            self._changed(key, (one, two), new=one != versions[0])
+
+    @rule()
+    def leaving(self) -> None:
+        one, two = ({each.key for each in tier.leaving(LEAVING_SECONDS, 1000)} for tier in self.tiers)
         assert one == two
+
+    @precondition(lambda self: self.changes)
+    @rule(data=st.data())
+    def prove(self, data: st.DataObject) -> None:
+        key, versions = data.draw(st.sampled_from(self.changes))
+        for tier, version in zip(self.tiers, versions, strict=True):
+            tier.prove([(key, version)])
 
     @rule(seconds=STEPS)
     def time_passes(self, seconds: int) -> None:
@@ -169,7 +210,11 @@ def _shown(record: Record | Gone | None) -> object:
 def _state(tier: HotTier) -> object:
     stats = tier.stats("a")
     pending = {each.item.to_json() for persona in PERSONAS for each in tier.pending(persona, 1000)}
-    return stats.outbox, stats.graves, stats.pending, tier.due(), pending, _standing(tier)
+    copies = tier.copies()
+    assert copies.bytes <= copies.limit
+    return (
+        stats.outbox, stats.graves, stats.pending, tier.due(), pending, _standing(tier), copies, tier.reads(),
+    )  # fmt: skip
 
 
 def _standing(tier: HotTier) -> object:
@@ -184,6 +229,15 @@ def _standing(tier: HotTier) -> object:
     return [(each.key, each.gone, each.copy, each.queued) for each in sorted(standing, key=lambda each: each.version)]
 
 
+def _of(noted: Noted) -> object:
+    """Without times and numbers."""
+    return (
+        {(each.key, each.count) for each in noted.accesses},
+        [(each.persona, each.keys) for each in noted.steps],
+        noted.signals,
+    )
+
+
 def _replayed(tier: HotTier, key: Key, item: MemoryItem | None, version: int) -> tuple[int, int]:
     """The version that stands then, and whether anything changed."""
     before = tier.probe(key.persona, "").generation
@@ -196,12 +250,13 @@ def _benches(server: Valkey, namespace: str) -> Iterator[tuple[Bench, Bench]]:
         yield MemoryBench(), RedisBench(server, f"{namespace}:{number}")
 
 
-def test_the_tiers_agree_on_any_sequence_of_calls(valkey: Valkey, namespace: str) -> None:
+@pytest.mark.parametrize("cache_mb", [ROOM_FOR_ALL, ROOM_FOR_THREE])
+def test_the_tiers_agree_on_any_sequence_of_calls(valkey: Valkey, namespace: str, cache_mb: float) -> None:
     benches = _benches(valkey, namespace)
 
     class OnThisServer(TwoTiers):
         def __init__(self) -> None:
-            super().__init__(next(benches))
+            super().__init__(next(benches), cache_mb)
 
     run_state_machine_as_test(
         OnThisServer,

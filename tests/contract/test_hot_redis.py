@@ -128,7 +128,7 @@ def test_the_remains_of_a_copy_harm_nothing(
     """A hash of which a crash has left only the end of its time."""
     bench.client.hset(record, "x", str(2**52))
     assert hot.read("athena", ["m1"], touch=True) == [None]
-    assert (hot.standings([KEY]), hot.take_accesses(10)) == ([None], [])
+    assert (hot.standings([KEY]), hot.noted(10).batch) == ([None], 0)
     assert hot.scan(0, 10_000) == (0, [])
     hot.requeue([(KEY, 0), (KEY, 7)])
     hot.give_back([(KEY, 0)], 0)
@@ -178,7 +178,7 @@ def test_reading_writes_nothing_to_the_append_only_file(bench: RedisBench, hot: 
         hot.refill([(Record(memory(id="copy"), 1), 100)])
         hot.cache_answer("athena", hot.probe("athena", "q").generation, "q", b"answer", 100)
         hot.cache_vector("v", b"vector", 100)
-        hot.take_accesses(10)
+        hot.searched("athena", 1.5, 0, "text")
     assert size() == before
     hot.write([Write(memory("changed"))])
     assert size() > before

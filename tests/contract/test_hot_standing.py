@@ -68,7 +68,7 @@ def test_looking_is_no_access(hot: HotTier) -> None:
     put(hot, ITEM)
     hot.standings([KEY])
     scanned(hot)
-    assert hot.take_accesses(10) == []
+    assert hot.noted(10).batch == 0
 
 
 def test_a_scan_gives_all_that_stands(hot: HotTier, bench: Bench) -> None:

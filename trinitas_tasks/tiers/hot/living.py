@@ -18,7 +18,7 @@ class Access(NamedTuple):
     """How often and when last a memory was read since the counts were taken last."""
 
     key: Key
-    count: int
+    count: int  # type: ignore[assignment]  # in the place of tuple's method
     last: datetime
 
 

@@ -3,54 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from trinitas_tasks.errors import Overloaded
 from trinitas_tasks.model import Key, MemoryItem, Record, utc_now
 from trinitas_tasks.tiers.hot.caches import Expiring
 from trinitas_tasks.tiers.hot.interface import (
-    Access,
     Claimed,
     Finished,
     Forgotten,
-    Gone,
     Grave,
     HotStats,
     Standing,
     Write,
     Written,
 )
-from trinitas_tasks.tiers.hot.memory_grants import GRAVE_MARK, MemoryGrants
+from trinitas_tasks.tiers.hot.memory_copies import Kept, MemoryCopies
+from trinitas_tasks.tiers.hot.memory_grants import GRAVE_MARK
 
 SCAN_STEPS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    body: bytes | None  # None: forgotten; not the item, whose content its owner may change
-    version: int
-    until: datetime | None = None  # None: the only copy
-    count: int = 0
-    unflushed: int = 0
-    last: datetime | None = None
-
-
-class MemoryHotTier(MemoryGrants):
+class MemoryHotTier(MemoryCopies):
     """The contract of HotTier over dictionaries; ``clock`` may be simulated."""
 
     def __init__(
-        self, *, clock: Callable[[], datetime] = utc_now, dedup_seconds: int = 60, outbox_limit: int = 1_000_000
+        self,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        dedup_seconds: int = 60,
+        outbox_limit: int = 1_000_000,
+        cache_mb: float = 100,
     ) -> None:
-        super().__init__(clock)
+        super().__init__(clock, int(cache_mb * (1 << 20)))
         self._dedup_seconds = dedup_seconds
         self._outbox_limit = outbox_limit
-        self._kept: dict[Key, _Kept] = {}
         self._outbox: dict[Key, datetime] = {}
         self._graves: dict[Key, datetime] = {}
         self._pending: dict[Key, datetime] = {}
         self._said: Expiring[tuple[str, str], str] = Expiring(clock)
-        self._dirty: set[Key] = set()
 
     @property
     def fence(self) -> int:
@@ -78,7 +70,8 @@ class MemoryHotTier(MemoryGrants):
             return key, False
         if len(self._outbox) >= self._outbox_limit:
             raise Overloaded(f"{self._outbox_limit} memories wait to be archived")
-        self._kept[key] = _Kept(body, self._version(old, replayed, above))
+        self._drop(key)
+        self._kept[key] = Kept(body, self._version(old, replayed, above))
         if old and old.body is None:
             self._mark_left(key, old.version)
         self._outbox[key] = self._pending[key] = self._clock()
@@ -88,28 +81,24 @@ class MemoryHotTier(MemoryGrants):
             self._said.keep(said, key.id, self._dedup_seconds)
         return key, True
 
-    def _version(self, old: _Kept | None, replayed: int, above: int) -> int:
+    def _version(self, old: Kept | None, replayed: int, above: int) -> int:
         """The version of a change: of a replayed one its own, else greater than all that is known."""
         if not replayed:
             return self._next(max(above, old.version if old else 0))
         self.advance(replayed)
         return replayed
 
-    def _forgotten(self, key: Key) -> int:
-        kept = self._live(key)
-        return kept.version if kept and kept.body is None else 0
-
-    def _read(self, key: Key, touch: bool) -> Record | Gone | None:
-        if (kept := self._live(key)) is None:
-            return None
-        if (body := kept.body) is None:
-            return Gone()
-        if touch:
-            kept = replace(kept, unflushed=kept.unflushed + 1, last=self._clock())
-            self._kept[key] = kept
-            self._dirty.add(key)
-        count = kept.count + kept.unflushed
-        return Record(MemoryItem.from_json(body, access_count=count, last_access=kept.last), kept.version)
+    def replace(self, item: MemoryItem, version: int, *, above: int = 0) -> int:
+        """See Living."""
+        with self._lock:
+            key = Key(item.persona, item.id)
+            old = self._live(key)
+            if old and (old.body is None or old.version != version):
+                return 0
+            self._write(Write(item), max(above, version))
+            if old:  # the same memory
+                self._kept[key] = replace(self._kept[key], count=old.count, last=old.last)
+            return self._kept[key].version
 
     def forget(self, keys: Sequence[Key], *, versions: Sequence[int] = (), above: int = 0) -> Forgotten:
         """See HotTier."""
@@ -125,7 +114,9 @@ class MemoryHotTier(MemoryGrants):
             return False
         before = self._highest
         version = self._version(old, replayed, above)
-        self._kept[key] = _Kept(None, version)
+        self._drop(key)
+        self._drop_noted(key)
+        self._kept[key] = Kept(None, version)
         self._end_grants(key, max(version, before + 1))
         self._outbox.pop(key, None)
         self._pending.pop(key, None)
@@ -147,19 +138,26 @@ class MemoryHotTier(MemoryGrants):
     def finish(self, done: Sequence[Finished]) -> list[bool]:
         """See HotTier."""
         with self._lock:
+            self._drop_what_is_over()
             return [self._finish(each) for each in done]
 
     def _finish(self, done: Finished) -> bool:
-        if (kept := self._under(done.key, done.version)) is None:
+        key = done.key
+        if (kept := self._under(key, done.version)) is None:
             return False
-        self._outbox.pop(done.key, None)
-        self._pending.pop(done.key, None)
+        self._outbox.pop(key, None)
+        self._pending.pop(key, None)
         if done.seconds == 0:
-            del self._kept[done.key]
+            self._drop(key)
         elif kept.until is None:
-            self._kept[done.key] = replace(kept, until=self._clock() + timedelta(seconds=done.seconds))
-        self.changed([done.key.persona, *self._grantees(done.key)])
+            self._arm(key, kept, timedelta(seconds=done.seconds), done.slides)
+        self.changed([key.persona, *self._grantees(key)])
         return True
+
+    def _arm(self, key: Key, kept: Kept, time: timedelta, slides: bool) -> None:
+        self._drop(key)
+        if self._keep_copy(key, replace(kept, slides=time if slides else None), time):
+            self._leaving.add(key)
 
     def bury(self, graves: Sequence[Grave], *, superseded: Sequence[Grave] = ()) -> None:
         """See HotTier."""
@@ -169,10 +167,10 @@ class MemoryHotTier(MemoryGrants):
                     self._kept[grave.key] = replace(kept, until=self._clock() + GRAVE_MARK)
             for grave in superseded:
                 if self._buried(grave):
-                    del self._kept[grave.key]
+                    self._drop(grave.key)
                     self.changed([grave.key.persona])
 
-    def _buried(self, grave: Grave) -> _Kept | None:
+    def _buried(self, grave: Grave) -> Kept | None:
         kept = self._under(grave.key, grave.version)
         if kept is None or kept.body is not None:
             return None
@@ -194,7 +192,8 @@ class MemoryHotTier(MemoryGrants):
             for key, version in keys:
                 if (kept := self._under(key, version)) is None:
                     continue
-                self._kept[key] = replace(kept, until=None)
+                self._drop(key)
+                self._kept[key] = replace(kept, until=None, slides=None)
                 self._queue(kept)[key] = self._clock()
                 if kept.body is not None:
                     self._pending[key] = self._clock()
@@ -224,15 +223,6 @@ class MemoryHotTier(MemoryGrants):
             now = self._clock()
             return any(due <= now for queue in (self._outbox, self._graves, self._granting) for due in queue.values())
 
-    def refill(self, records: Sequence[tuple[Record, int]]) -> None:
-        """See HotTier."""
-        with self._lock:
-            for (item, version), seconds in records:
-                key = Key(item.persona, item.id)
-                if self._live(key) is None:
-                    until = self._clock() + timedelta(seconds=seconds)
-                    self._kept[key] = _Kept(item.to_json(), version, until, item.access_count, last=item.last_access)
-
     def pending(self, persona: str, limit: int) -> list[Record]:
         """See HotTier."""
         with self._lock:
@@ -244,18 +234,6 @@ class MemoryHotTier(MemoryGrants):
         """See HotTier."""
         with self._lock:
             return key in self._pending
-
-    def take_accesses(self, limit: int) -> list[Access]:
-        """See HotTier."""
-        with self._lock:
-            taken = []
-            for key in list(self._dirty)[:limit]:
-                self._dirty.discard(key)
-                kept = self._live(key)
-                if kept and kept.unflushed and kept.last:
-                    taken.append(Access(key, kept.unflushed, kept.last))
-                    self._kept[key] = replace(kept, count=kept.count + kept.unflushed, unflushed=0)
-            return taken
 
     def stats(self, persona: str) -> HotStats:
         """See HotTier."""
@@ -270,16 +248,5 @@ class MemoryHotTier(MemoryGrants):
     def close(self) -> None:
         """See HotTier."""
 
-    def _live(self, key: Key) -> _Kept | None:
-        kept = self._kept.get(key)
-        if kept and kept.until and kept.until <= self._clock():
-            del self._kept[key]
-            return None
-        return kept
-
-    def _under(self, key: Key, version: int) -> _Kept | None:
-        kept = self._live(key)
-        return kept if kept and kept.version == version else None
-
-    def _queue(self, kept: _Kept) -> dict[Key, datetime]:
+    def _queue(self, kept: Kept) -> dict[Key, datetime]:
         return self._graves if kept.body is None else self._outbox

@@ -35,6 +35,10 @@ class MemoryGrants(MemoryCaches, ABC):
     def _read(self, key: Key, touch: bool) -> Record | Gone | None:
         """What stands there."""
 
+    @abstractmethod
+    def _read_together(self, reader: str, keys: Sequence[Key]) -> None:
+        """These records were found by one read that counts."""
+
     def advance(self, version: int) -> None:
         """See HotTier."""
         with self._lock:
@@ -112,16 +116,19 @@ class MemoryGrants(MemoryCaches, ABC):
 
     def read(self, persona: str, ids: Sequence[str], *, touch: bool) -> list[Record | Gone | None]:
         """See HotTier."""
-        with self._lock:
-            return [self._read(Key(persona, each), touch) for each in ids]
+        found = self.read_scoped(persona, [Key(persona, each) for each in ids], touch=touch)
+        return [None if isinstance(each, Barred) else each for each in found]
 
     def read_scoped(self, reader: str, keys: Sequence[Key], *, touch: bool) -> list[Record | Gone | Barred | None]:
         """See Sharing."""
         with self._lock:
-            return [
+            found = [
                 self._read(key, touch) if key.persona == reader or reader in self._grantees(key) else Barred()
                 for key in keys
             ]
+            if touch:
+                self._read_together(reader, [key for key, each in zip(keys, found, strict=True) if _record(each)])
+            return found
 
     def granted(self, persona: str, limit: int) -> list[Key]:
         """See Sharing."""
@@ -183,3 +190,7 @@ class MemoryGrants(MemoryCaches, ABC):
         with self._lock:
             for key in keys:
                 self._granting.setdefault(key, self._clock())
+
+
+def _record(found: Record | Gone | Barred | None) -> bool:
+    return isinstance(found, Record)

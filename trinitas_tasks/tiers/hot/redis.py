@@ -3,17 +3,17 @@
 Every change is one Lua script, so it is atomic; durability is the server's (append-only file, `appendfsync always`).
 Keys, all under the namespace:
 
-    rec:PERSONA:ID       hash   b body, v version, c and n access counts, a last access (us), x end of its time (ms);
-                                g marks a forgotten memory
+    rec:PERSONA:ID       hash   b body, v version, c access count, a last access (us), x end of its time (ms), s by how
+                                much (ms) each read moves it, q: fetched, and not read since; g marks a forgotten memory
     outbox, graves       zset   PERSONA:ID by the time (ms) at which it may be claimed
     pending:PERSONA      zset   ids that are not archived yet, by the time of the write
     clock                int    the highest version ever issued
     gen:PERSONA          int    changes whenever the persona's recalls may
     ans:PERSONA:GEN:..   cached answers    vec:..  cached query vectors    dedup:..  recent writes
-    dirty                set    PERSONA:ID with accesses to flush          nudge     somebody told the workers lately
+    nudge                somebody told the workers lately
     notes                hash   what workers have to say, by name: END:TEXT, END in ms
 
-and those of redis_grants.
+and those of redis_grants and redis_living.
 
 The scripts reach keys that they build themselves: a Redis Cluster is not supported.
 """
@@ -23,11 +23,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
-from trinitas_tasks.model import Key, Record
+from trinitas_tasks.model import Key, MemoryItem, Record
 from trinitas_tasks.tiers.breaker import Breaker
 from trinitas_tasks.tiers.hot.deadline import Deadline
 from trinitas_tasks.tiers.hot.interface import (
-    Access,
     Claimed,
     Finished,
     Forgotten,
@@ -38,12 +37,12 @@ from trinitas_tasks.tiers.hot.interface import (
     Write,
     Written,
 )
-from trinitas_tasks.tiers.hot.redis_grants import GRAVE_MARK_MS, NUDGE_MS, RedisGrants
+from trinitas_tasks.tiers.hot.redis_grants import GRAVE_MARK_MS, NUDGE_MS
+from trinitas_tasks.tiers.hot.redis_living import RedisLiving
 from trinitas_tasks.tiers.hot.rows import (
     key_of,
     member_of,
     micros_of,
-    moment,
     pack,
     readable,
     standing_of,
@@ -54,11 +53,12 @@ from trinitas_tasks.tiers.hot.server import Call, Server
 CLAIM_BYTES: Final = 8 << 20
 
 
-class RedisHotTier(RedisGrants):
+class RedisHotTier(RedisLiving):
     """The hot tier at a Redis URL.
 
     ``timeout_seconds`` bounds the wait for one answer and ``connect_seconds`` that for a connection. Nothing is
     connected before the first call, and a failed call is not tried again here: the caller knows what to do instead.
+    ``cache_mb`` is what all copies together may take.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class RedisHotTier(RedisGrants):
         connect_seconds: float = 0.1,
         dedup_seconds: int = 60,
         outbox_limit: int = 1_000_000,
+        cache_mb: float = 100,
         breaker: Breaker | None = None,
     ) -> None:
         server = Server(
@@ -80,7 +81,7 @@ class RedisHotTier(RedisGrants):
             connect_seconds=connect_seconds,
             breaker=breaker,
         )
-        super().__init__(server, Deadline(timeout_seconds), namespace)
+        super().__init__(server, Deadline(timeout_seconds), namespace, int(cache_mb * (1 << 20)))
         self._dedup_ms = dedup_seconds * 1000
         self._outbox_limit = outbox_limit
         self._queues = (f"{namespace}:outbox", f"{namespace}:graves")
@@ -99,14 +100,19 @@ class RedisHotTier(RedisGrants):
             versions=versions,
         )
 
-    def _write_call(self, write: Write, above: int) -> Call:
+    def replace(self, item: MemoryItem, version: int, *, above: int = 0) -> int:
+        """See Living."""
+        replies = self._in_time("write", [self._write_call(Write(item), max(above, version), over=version)])
+        return int(replies[0][3])
+
+    def _write_call(self, write: Write, above: int, over: int = 0) -> Call:
         item, replayed = write.item, write.version or 0
         key = Key(item.persona, item.id)
         said = None if replayed else write.dedup
         keys = (*self._changed_keys(key), self._name("dedup", key.persona, said or ""))
         return keys, (
             member_of(key), key.id, pack(item.to_json()), self._dedup_ms if said else 0, NUDGE_MS, self._outbox_limit,
-            f"{self._records}{key.persona}:", above, replayed, self._generations,
+            f"{self._records}{key.persona}:", above, replayed, self._space, over,
         )  # fmt: skip
 
     def _changed_keys(self, key: Key) -> tuple[str, ...]:
@@ -121,7 +127,7 @@ class RedisHotTier(RedisGrants):
         calls: list[Call] = [
             (
                 self._changed_keys(key),
-                (member_of(key), key.id, NUDGE_MS, above, version, key.persona, *self._found_by),
+                (member_of(key), key.id, NUDGE_MS, above, version, key.persona, self._space),
             )
             for key, version in zip(keys, versions or [0] * len(keys), strict=True)
         ]
@@ -151,9 +157,9 @@ class RedisHotTier(RedisGrants):
         """See HotTier."""
         if not done:
             return []
-        rows = [part for each in done for part in (*each.key, each.version, each.seconds)]
-        prefixes = (self._records, self._pendings, self._generations, self._grants)
-        return [bool(each) for each in self._server.run("finish", self._queues[:1], *prefixes, *rows)]
+        rows = [part for each in done for part in (*each.key, each.version, each.seconds, int(each.slides))]
+        finished = self._server.run("finish", self._queues[:1], self._space, self._copies_limit, *rows)
+        return [bool(each) for each in finished]
 
     def bury(self, graves: Sequence[Grave], *, superseded: Sequence[Grave] = ()) -> None:
         """See HotTier."""
@@ -172,7 +178,7 @@ class RedisHotTier(RedisGrants):
         """See HotTier."""
         if keys:
             rows = [part for key, version in keys for part in (*key, version)]
-            self._server.run("requeue", self._queues, self._records, self._pendings, self._generations, *rows)
+            self._server.run("requeue", self._queues, self._space, *rows)
 
     def standings(self, keys: Sequence[Key]) -> list[Standing | None]:
         """See HotTier."""
@@ -212,16 +218,17 @@ class RedisHotTier(RedisGrants):
                     pipe.zcount(queue, "-inf", now_ms)
                 return any(pipe.execute())
 
-    def refill(self, records: Sequence[tuple[Record, int]]) -> None:
+    def refill(self, records: Sequence[tuple[Record, int]], *, asked: bool = True) -> None:
         """See HotTier."""
         if not records:
             return
         keys: list[str] = []
         rows: list[Any] = []
         for (item, version), seconds in records:
-            keys.append(self._records + member_of(Key(item.persona, item.id)))
-            rows += (pack(item.to_json()), version, item.access_count, micros_of(item.last_access), seconds)
-        self._server.run("refill", keys, *rows)
+            key = Key(item.persona, item.id)
+            keys.append(self._records + member_of(key))
+            rows += (*key, pack(item.to_json()), version, item.access_count, micros_of(item.last_access), seconds)
+        self._server.run("refill", keys, self._space, self._copies_limit, int(asked), *rows)
 
     def pending(self, persona: str, limit: int) -> list[Record]:
         """See HotTier."""
@@ -258,13 +265,6 @@ class RedisHotTier(RedisGrants):
             for persona in personas:
                 pipe.incr(self._generations + persona)
             pipe.execute()
-
-    def take_accesses(self, limit: int) -> list[Access]:
-        """See HotTier."""
-        return [
-            Access(key_of(member), int(count), moment(last))
-            for member, count, last in self._server.run("take_accesses", [self._name("dirty")], limit, self._records)
-        ]
 
     def stats(self, persona: str) -> HotStats:
         """See HotTier."""

@@ -39,6 +39,7 @@ class RedisGrants:
         self._records = f"{namespace}:rec:"
         self._generations = f"{namespace}:gen:"
         self._grants = f"{namespace}:grants:"
+        self._space = f"{namespace}:"
         self._found_by = (f"{namespace}:granted:", f"{namespace}:lent:", self._generations)
 
     def _name(self, kind: str, *parts: str) -> str:
@@ -100,8 +101,8 @@ class RedisGrants:
         if not keys:
             return []
         members = [member_of(key) for key in keys]
-        names = (self._name("dirty"), *(self._records + member for member in members))
-        found = self._server.run("read", names, int(touch), reader, self._grants, *members)
+        names = [self._records + member for member in members]
+        found = self._server.run("read", names, int(touch), reader, self._space, *members)
         return [answer_of(member, row) for member, row in zip(members, found, strict=True)]
 
     def granted(self, persona: str, limit: int) -> list[Key]:

@@ -13,6 +13,10 @@ from trinitas_tasks.errors import InvalidMemory
 from trinitas_tasks.model import Key, MemoryItem, Record
 from trinitas_tasks.tiers.hot.interface import Barred, Gone, Standing
 
+OVERHEAD_BYTES: Final = 800
+"""What Redis needs for a copy around its body and its name, as tests/contract/test_hot_copies_redis.py measures it."""
+WORTH_BYTES: Final = 1024
+
 logger = logging.getLogger(__name__)
 
 COMPRESS_ABOVE: Final = 4096
@@ -24,6 +28,16 @@ UNREADABLE: Final = (InvalidMemory, ValueError, TypeError, OverflowError)
 def pack(body: bytes) -> bytes:
     """A record's bytes as they are kept: compressed if they are many."""
     return zlib.compress(body, 1) if len(body) > COMPRESS_ABOVE else body
+
+
+def copy_bytes(member: str, packed: bytes) -> int:
+    """What a copy takes. Its name stands in its key and in the books (see scripts/_worth.lua, which says the same)."""
+    return len(packed) + 4 * len(member) + OVERHEAD_BYTES
+
+
+def worth(reads: int, size: int, age: float) -> float:
+    """What a copy is worth: reads per KB, above the age of the books (see scripts/_room.lua)."""
+    return age + (1 + reads) * WORTH_BYTES / size
 
 
 def unpack(packed: bytes) -> bytes:

@@ -35,11 +35,18 @@ class _Script:
         self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
-SCRIPTS: Final = {
-    path.name.removesuffix(".lua"): _Script(path.read_text(encoding="utf-8"))
-    for path in (files(__package__) / "scripts").iterdir()
-    if path.name.endswith(".lua")
-}
+def _scripts() -> dict[str, _Script]:
+    """By name. A line ``-- include _NAME`` stands for the text of that file."""
+    paths = [path for path in (files(__package__) / "scripts").iterdir() if path.name.endswith(".lua")]
+    texts = {path.name.removesuffix(".lua"): path.read_text(encoding="utf-8") for path in paths}
+    return {
+        name: _Script(re.sub(r"^-- include (_\w+)$", lambda part: texts[part[1]].rstrip(), text, flags=re.MULTILINE))
+        for name, text in texts.items()
+        if not name.startswith("_")
+    }
+
+
+SCRIPTS: Final = _scripts()
 
 DETAILS: Final = (
     "redis_version", "valkey_version", "used_memory", "maxmemory", "maxmemory_policy", "aof_enabled",
@@ -178,6 +185,8 @@ class Server:
                 return Overloaded(
                     f"{full[1]} memories wait to be archived: is an ingest worker running? (TRINITAS_OUTBOX_LIMIT)"
                 )
+            case ResponseError() if full := re.search(r"SIGNALS (\d+)", str(error)):
+                return Overloaded(f"{full[1]} signals wait to be settled: is a maintenance worker running?")
             case ResponseError() if late := re.search(r"LATE (\d+)", str(error)):
                 return Late(f"{where}it came too late", int(late[1]))
             case _:

@@ -2,12 +2,14 @@
 -- Make one memory unreadable, end its grants and leave a grave for the tiers below.
 -- KEYS: record, outbox, graves, pending, generation, nudge, clock, grants, granting
 -- ARGV: member, id, nudge_ms, above (the highest version that the caller has seen),
---       version of a replayed forget (0: none), owner, granted prefix, lent prefix, generation prefix,
+--       version of a replayed forget (0: none), owner, space (the namespace and a colon),
 --       until (us: a forget that comes later was given up by its caller and must not take effect; 0: any time)
 -- Returns: nudge (0 or 1), the version that stands, the time (us)
 local record, outbox, graves, pending, generation, nudge, clock, grants, granting = unpack(KEYS)
-local above, replayed, till = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[10])
-local owner, granted, lent, generations = unpack(ARGV, 6, 9)
+local above, replayed, till = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[8])
+local owner, space = ARGV[6], ARGV[7]
+local granted, lent, generations = space .. 'granted:', space .. 'lent:', space .. 'gen:'
+-- include _books
 local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = string.format('%.0f', now_us)
@@ -37,6 +39,15 @@ for i = 1, #marks, 2 do
 end
 if ended then redis.call('ZADD', granting, math.floor(now_us / 1000), ARGV[1]) end
 redis.call('SET', clock, string.format('%.0f', math.max(highest, ended and ends or version)))
+struck(ARGV[1])
+redis.call('ZREM', space .. 'leaving', ARGV[1])
+redis.call('HDEL', space .. 'uses', ARGV[1])
+redis.call('HDEL', space .. 'used', ARGV[1])
+-- what was noted of it must not come after; see noted
+if redis.call('EXISTS', space .. 'trails', space .. 'signals', space .. 'batch') > 0 then
+  redis.call('ZADD', space .. 'forgot', now, ARGV[1])
+  redis.call('ZREMRANGEBYRANK', space .. 'forgot', 0, -100001)
+end
 redis.call('DEL', record)
 redis.call('HSET', record, 'g', '1', 'v', stands)
 redis.call('ZREM', outbox, ARGV[1])

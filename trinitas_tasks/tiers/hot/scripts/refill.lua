@@ -1,16 +1,44 @@
--- Keep copies of archived records where nothing stands in their place. Copies need no durability;
+-- Keep copies of archived records where nothing stands in their place and there is room. Copies need no durability;
 -- a server out of memory keeps none.
 -- KEYS: the records
--- ARGV: for each: body, version, access count, last access in us, seconds
+-- ARGV: space (the namespace and a colon), limit (bytes of all copies), 1 if somebody asked for them,
+--       then for each: persona, id, body, version, access count, last access in us, seconds
 redis.set_repl(redis.REPL_NONE)
+local space, limit, asked = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
 local time = redis.call('TIME')
 local now_ms = math.floor((time[1] * 1000000 + time[2]) / 1000)
+-- include _books
+-- include _worth
+-- include _room
+usual = redis.REPL_NONE
+-- one probe of the memory: what it allows is the same for the whole script
+if type(redis.pcall('HSET', copies, 'refilled', string.format('%.0f', now_ms))) ~= 'number' then return end
+
+-- reads that are not settled yet count, too
+local function uses(member, count, last)
+  local reads = tonumber(count) + (tonumber(redis.call('HGET', space .. 'uses', member)) or 0)
+  local used = redis.call('HGET', space .. 'used', member)
+  return reads, used and tonumber(used) > tonumber(last) and used or last
+end
+
+audited(64)
 for i = 1, #KEYS do
-  local body, version, count, last, ttl = unpack(ARGV, i * 5 - 4, i * 5)
+  local persona, id, body, version, count, last, seconds = unpack(ARGV, i * 7 - 3, i * 7 + 3)
+  local member = persona .. ':' .. id
   if redis.call('HEXISTS', KEYS[i], 'v') == 0 then
-    local kept = redis.pcall('HSET', KEYS[i], 'b', body, 'v', version, 'c', count, 'a', last,
-      'x', string.format('%.0f', now_ms + ttl * 1000))
-    if type(kept) ~= 'number' then return end
-    redis.call('EXPIRE', KEYS[i], ttl)
+    struck(member)  -- its key may have gone before its time
+    redis.call('ZREM', space .. 'leaving', member)
+    local size, ttl_ms = size_of(member, #body), seconds * 1000
+    local reads, used = uses(member, count, last)
+    if has_room(size, reads) then
+      redis.call('HSET', KEYS[i], 'b', body, 'v', version, 'c', string.format('%.0f', reads), 'a', used,
+        'x', string.format('%.0f', now_ms + ttl_ms), 's', string.format('%.0f', ttl_ms))
+      if asked then redis.call('HSET', KEYS[i], 'q', '1') end
+      redis.call('PEXPIRE', KEYS[i], string.format('%.0f', ttl_ms))
+      entered(member, size, now_ms + ttl_ms, reads, false)
+    elseif asked then  -- nobody will find it here
+      redis.call('HINCRBY', space .. 'reads', persona .. ':read', 1)
+      redis.call('HINCRBY', space .. 'reads', persona .. ':fetched', 1)
+    end
   end
 end

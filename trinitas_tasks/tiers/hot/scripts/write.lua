@@ -3,12 +3,15 @@
 -- KEYS: record, outbox, graves, pending, generation, nudge, clock, grants, granting, dedup
 -- ARGV: member, id, body, dedup_ms (0: off), nudge_ms, outbox_limit, record prefix of the persona,
 --       above (the highest version that the caller has seen), version of a replayed write (0: none),
---       generation prefix,
+--       space (the namespace and a colon), the version that it replaces (0: whatever stands),
 --       until (us: a write that comes later was given up by its caller and must not take effect; 0: any time)
--- Returns: id, fresh (0 or 1), nudge (0 or 1), the version that stands ('0': none here), the time (us)
+-- Returns: id, fresh (0 or 1), nudge (0 or 1), the version that stands ('0': none here; of one that would have replaced
+-- another version: '0', too), the time (us)
 local record, outbox, graves, pending, generation, nudge, clock, grants, granting, dedup = unpack(KEYS)
 local member, id, body, dedup_ms, nudge_ms, limit, prefix = unpack(ARGV)
-local above, replayed, till = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[11])
+local above, replayed, space, till = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10], tonumber(ARGV[12])
+local replaced = ARGV[11] ~= '0' and ARGV[11]
+-- include _books
 local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now_ms = math.floor(now_us / 1000)
@@ -24,8 +27,12 @@ if dedup_ms ~= '0' then
     return {known, 0, 0, first[1] or '0', now}
   end
 end
-local old = redis.call('HMGET', record, 'v', 'b', 'g')
+local old = redis.call('HMGET', record, 'v', 'b', 'g', 'x', 'c', 'a')
 local standing = tonumber(old[1]) or 0
+local over = old[4] and tonumber(old[4]) <= now_ms  -- past its time: nothing stands
+if replaced and old[1] and not over and (old[3] or old[1] ~= replaced) then
+  return {id, 0, 0, '0', now}
+end
 local repeated = replayed == 0 and old[2] == body  -- the same call again
 if repeated or (replayed > 0 and replayed <= standing) then
   return {id, 0, 0, old[1], now}
@@ -39,8 +46,11 @@ local highest = tonumber(redis.call('GET', clock)) or 0
 local version = replayed > 0 and replayed or math.max(now_us, highest + 1, standing + 1, above + 1)
 local stands = string.format('%.0f', version)
 redis.call('SET', clock, string.format('%.0f', math.max(highest, version)))
+struck(member)
+if old[4] then redis.call('ZREM', space .. 'leaving', member) end
 redis.call('DEL', record)
 redis.call('HSET', record, 'b', body, 'v', stands)
+if replaced and old[5] and old[6] then redis.call('HSET', record, 'c', old[5], 'a', old[6]) end  -- the same memory
 redis.call('ZADD', outbox, now_ms, member)
 redis.call('ZADD', pending, now_ms, id)
 redis.call('ZREM', graves, member)
@@ -53,10 +63,13 @@ if old[3] then  -- its mark goes, which ended also those grants that only the ar
 end
 local marks = redis.call('HGETALL', grants)
 for i = 1, #marks, 2 do
-  if tonumber(marks[i + 1]) > 0 then redis.call('INCR', ARGV[10] .. marks[i]) end
+  if tonumber(marks[i + 1]) > 0 then redis.call('INCR', space .. 'gen:' .. marks[i]) end
 end
 if dedup_ms ~= '0' then
   redis.call('SET', dedup, id, 'PX', dedup_ms)
+end
+if replaced then  -- who replaces tells nobody: the next write must
+  return {id, 1, 0, stands, now}
 end
 if redis.call('SET', nudge, '1', 'NX', 'PX', nudge_ms) then
   return {id, 1, 1, stands, now}
