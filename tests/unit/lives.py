@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.support import memory
@@ -13,7 +13,15 @@ from trinitas_tasks.tiers.archive.lives import Life
 from trinitas_tasks.tiers.hot.interface import Said, Signal
 
 LEASE_SECONDS = 61
+BEGIN = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WORKING, EPISODIC, SEMANTIC = MemoryType.WORKING, MemoryType.EPISODIC, MemoryType.SEMANTIC
+
+
+class Still(World):
+    """Its clock stands still unless it is advanced."""
+
+    def now(self) -> datetime:
+        return BEGIN + self.passed
 
 
 def made(world: World, text: str, *, age_days: float = 0.0, **fields: Any) -> MemoryItem:
@@ -50,9 +58,14 @@ def read(workers: Workers, *memory_ids: str, persona: str = "athena") -> None:
 
 def lived(**settings: Any) -> Workers:
     """The world. Some of its memories are old, forgotten, worth keeping, double, read in turn, pinned or commented."""
-    rules = {"life": {"*": {"delete_after_days": {"procedural": 300}, "max_memories": 30}}}
-    workers = Workers(World(), **{**rules, **settings})
+    rules = {"TRINITAS_LIFE": {"*": {"delete_after_days": {"procedural": 300}, "max_memories": 30}}}
+    workers = Workers(Still(), **{**rules, **settings})
     world = workers.world
+    gone = [
+        made(world, f"How to tie knot {n}", id=f"gone{n}", type=MemoryType.PROCEDURAL, age_days=3000) for n in range(2)
+    ]
+    remembered(workers, *gone)
+    workers.jobs.prune()  # they are archived: the next time they may be deleted
     items = [made(world, f"An old walk number {n} by the river", id=f"old{n}", age_days=8 + n) for n in range(4)]
     items += [made(world, f"A new walk number {n} by the sea", id=f"new{n}", age_days=n) for n in range(4)]
     items += [
@@ -66,12 +79,8 @@ def lived(**settings: Any) -> Workers:
         made(world, "The harbour opens at nine o'clock every morning", id=f"twin{n}", type=SEMANTIC, age_days=3 - n)
         for n in range(3)
     ]
-    items += [
-        made(world, f"How to tie knot {n}", id=f"gone{n}", type=MemoryType.PROCEDURAL, age_days=3000) for n in range(2)
-    ]
     items += [made(world, f"Fact {n} about the moon", id=f"fact{n}", type=SEMANTIC) for n in range(16)]
     remembered(workers, *items, made(world, "Of somebody else", id="old0", persona="hera", age_days=20))
-    workers.jobs.prune()  # the oldest are archived: the next time they may be deleted
     for _ in range(2):
         read(workers, "fact0", "fact1", "fact2")
     said(workers, "old1", Said.PIN)
@@ -89,7 +98,7 @@ def state(workers: Workers) -> dict[str, Any]:
     lives = {
         each.key: (
             each.record.item.type, each.cold, each.pinned, each.useful, each.useless, each.representative,
-            each.record.item.access_count, None if each.score is None else round(each.score, 6),
+            each.record.item.access_count, each.score is None,
         )
         for each in found if each is not None
     }  # fmt: skip
@@ -106,6 +115,14 @@ def state(workers: Workers) -> dict[str, Any]:
             for key, its in run.archive.followers(keys).items()
         },
         "feedback": run.archive.feedback(1000),
-        "weights": {name: round(value, 9) for name, value in run.archive.weights("athena").items()},
         "waits": run.hot.due(),
     }
+
+
+def figures(workers: Workers) -> dict[str, float]:
+    """What was computed, and depends on when."""
+    run = workers.runtime
+    keys = [change.key for change in run.archive.changes(0, 10_000) if change.record is not None]
+    found = [each for key in keys for each in run.archive.lives(key.persona, [key.id]) if each is not None]
+    scores = {":".join(each.key): each.score for each in found if each.score is not None}
+    return {**scores, **run.archive.weights("athena")}

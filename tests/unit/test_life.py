@@ -86,7 +86,7 @@ def test_a_new_version_of_an_archived_memory_is_found_again(workers: Workers) ->
 def test_the_archive_goes_first_where_the_vector_tier_is_away(workers: Workers) -> None:
     remembered(workers, made(workers.world, "a walk by the river", id="old", age_days=8))
     vectors = workers.world.vectors
-    workers.use("vectors", Away())
+    workers.use("vectors", Away(vectors, "query_many", "delete"))
     assert workers.jobs.archive_old()["changed"] == 1
     workers.use("vectors", vectors)
     assert found(workers, "walk") == []
@@ -139,7 +139,7 @@ def test_spaced_reading_keeps_a_memory_longer(workers: Workers) -> None:
 
 
 def test_of_too_many_memories_those_that_fade_first_are_archived() -> None:
-    workers = Workers(World(), life={"athena": {"max_memories": 3}})
+    workers = Workers(World(), TRINITAS_LIFE={"athena": {"max_memories": 3}})
     remembered(
         workers, *(made(workers.world, f"note {n}", id=f"n{n}", type=SEMANTIC, importance=n / 10) for n in range(6))
     )
@@ -149,7 +149,7 @@ def test_of_too_many_memories_those_that_fade_first_are_archived() -> None:
 
 
 def test_only_a_retention_limit_deletes_and_says_so() -> None:
-    workers = Workers(World(), life={"*": {"delete_after_days": {"working": 30}}})
+    workers = Workers(World(), TRINITAS_LIFE={"*": {"delete_after_days": {"working": 30}}})
     remembered(
         workers,
         made(workers.world, "buy paper", id="old", type=WORKING, age_days=31),
@@ -196,7 +196,7 @@ def test_feedback_makes_a_memory_more_important_and_teaches(workers: Workers) ->
 def test_without_the_vector_tier_scoring_says_so_and_is_done_later(workers: Workers) -> None:
     remembered(workers, made(workers.world, "The colour is blue", id="n"))
     vectors = workers.world.vectors
-    workers.use("vectors", Away())
+    workers.use("vectors", Away(vectors, "query_many", "delete"))
     assert workers.jobs.score_importance()["errors"] == 1
     workers.use("vectors", vectors)
     workers.world.advance(LEASE_SECONDS)
@@ -373,7 +373,7 @@ def test_unknown_tasks_and_memories_are_told(workers: Workers) -> None:
 
 
 def test_schedules_and_rules_are_settings() -> None:
-    workers = Workers(World(), schedule={"prune": 0, "archive_old": 60}, sqlite_archive_days=2)
+    workers = Workers(World(), TRINITAS_SCHEDULE={"prune": 0, "archive_old": 60}, SQLITE_ARCHIVE_DAYS=2)
     settings = workers.runtime.settings
     assert [settings.seconds_between(task) for task in (LifeTask.PRUNE, LifeTask.ARCHIVE_OLD)] == [0, 60]
     remembered(workers, made(workers.world, "a walk", id="n", age_days=3, type=EPISODIC))

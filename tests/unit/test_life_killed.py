@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.lives import LEASE_SECONDS, lived, state
+from tests.unit.lives import LEASE_SECONDS, figures, lived, state
 from tests.unit.workers import Workers
 from trinitas_tasks.policy.life import LifeTask
 
@@ -52,25 +52,25 @@ def broken_off(workers: Workers, task: str, at: int) -> bool:
     return False
 
 
-def finished(workers: Workers, task: str) -> dict[str, Any]:
-    """What it comes to when it is run to its end, and the ingest after it."""
+def finished(workers: Workers, task: str) -> tuple[dict[str, Any], dict[str, float]]:
+    """What it comes to when it is run to its end, and the ingest after it; figures that depend on the time about."""
     workers.world.advance(LEASE_SECONDS)
     for _ in range(2):
         getattr(workers.jobs, task)()
         workers.world.settle()
     workers.jobs.flush_access()
-    return state(workers)
+    return state(workers), figures(workers)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_killed_run_changes_nothing_but_time(task: LifeTask) -> None:
-    expected = finished(lived(), task)
+    expected, computed = finished(lived(), task)
     at = 1
     while True:
         workers = lived()
         if not broken_off(workers, task, at):
             break
-        assert finished(workers, task) == expected, f"killed before call {at}"
+        assert finished(workers, task) == (expected, pytest.approx(computed, abs=0.02)), f"killed before call {at}"
         at += 1
     assert at > 3
 
@@ -78,9 +78,9 @@ def test_a_killed_run_changes_nothing_but_time(task: LifeTask) -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_two_runs_at_a_time_do_no_harm(task: LifeTask) -> None:
     """A lease that lapsed lets a second one in: it finds what the first has not done yet."""
-    expected = finished(lived(), task)
+    expected, computed = finished(lived(), task)
     workers = lived()
     broken_off(workers, task, 6)  # it stands still here, and its lease lapses
     workers.world.advance(LEASE_SECONDS)
     getattr(workers.jobs, task)()
-    assert finished(workers, task) == expected
+    assert finished(workers, task) == (expected, pytest.approx(computed, abs=0.02))

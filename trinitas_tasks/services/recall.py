@@ -124,8 +124,9 @@ class _Search:
         for start in range(0, len(ranked), step):
             some = ranked[start : start + step]
             read = self.hydrator.read(each.key for each in some)
+            hidden = self.asked.hidden(list(read))
             for each in some:
-                if each.key in read and self.asked.admits(read[each.key].item):
+                if each.key in read and each.key not in hidden and self.asked.admits(read[each.key].item):
                     yield self._explained(each, read[each.key].item), read[each.key]
 
     def _ranked(self, evidence: Mapping[Key, Evidence], lists: Lists) -> list[_Scored]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from trinitas_tasks.embedding.interface import Embedder
@@ -98,6 +99,20 @@ class Retrievers:
     def admits(self, item: MemoryItem) -> bool:
         """Whether a memory has what is asked of an answer."""
         return admits(self.query, item)
+
+    def hidden(self, keys: Sequence[Key]) -> set[Key]:
+        """Those that became cold, though an index still has them: it is told a moment later."""
+        if self.query.filters.include_archived:
+            return set()
+        try:
+            return {
+                Key(owner, each)
+                for owner, group in groupby(sorted(keys), key=lambda key: key.persona)
+                for each in self.tiers.archive.cold(owner, [key.id for key in group])
+            }
+        except TrinitasError as error:  # what is needed of it is asked for elsewhere, and noted there
+            logger.debug("what is cold is not known: %s", error)
+            return set()
 
     def lists(self, depth: int) -> Lists:
         """The ``depth`` best of each retriever."""

@@ -211,12 +211,18 @@ class Lifecycle(Mending):
             LifeTask.SCORE_IMPORTANCE: lambda personas: scoring.score_importance(personas, sweep),
             LifeTask.CONSOLIDATE: lambda personas: consolidating.consolidate(personas, sweep),
             LifeTask.ARCHIVE_OLD: lambda personas: ageing.archive_old(personas, sweep),
-            LifeTask.PRUNE: lambda personas: forgetting.prune(personas, sweep),
+            LifeTask.PRUNE: lambda personas: self._pruned(personas, sweep),
             LifeTask.DETECT_ANOMALIES: lambda _: watching.detect_anomalies(
                 hot=run.hot, archive=run.archive, now=now, limit=limit, dry=dry
             ),
         }
         return every[task]
+
+    def _pruned(self, personas: Sequence[str], sweep: Sweep) -> Report:
+        report = forgetting.prune(personas, sweep)
+        if not sweep.dry and "delete" in by_action(report.decisions):
+            self.nudge("forget")
+        return report
 
     def _swept(self) -> Report:
         return Report(1, changed=int(self.sweep_outbox()["due"]))

@@ -110,11 +110,17 @@ def _expired(persona: str, sweep: Sweep, decided: set[Key]) -> Report:
         found = [
             life for life in sweep.index.archive.chosen(choice, left + 1 + len(decided)) if life.key not in decided
         ]
-        due = found[:left]
+        due = _standing(found[:left], sweep)
         report += Report(len(due), _deleted(due, oldest, sweep), 0 if sweep.dry else len(due), more=len(found) > left)
         if report.more:
             break
     return report
+
+
+def _standing(lives: Sequence[Life], sweep: Sweep) -> list[Life]:
+    """Without those that a run before has deleted: the archive is told a moment later."""
+    standings = sweep.index.hot.standings([life.key for life in lives])
+    return [life for life, each in zip(lives, standings, strict=True) if each is None or not each.gone]
 
 
 def _deleted(due: Sequence[Life], oldest: float, sweep: Sweep) -> tuple[Decision, ...]:

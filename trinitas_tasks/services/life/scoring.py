@@ -44,20 +44,24 @@ def score_importance(personas: Sequence[str], sweep: Sweep) -> Report:
     told = archive.feedback(FEEDBACK)
     report = Report(more=len(told) == FEEDBACK and not sweep.dry)
     for persona in personas:
-        if mine := [each for each in told if each.key.persona == persona]:
-            report += replace(_learned(persona, mine, sweep), more=report.more)
+        weights = {**importance.DEFAULT_WEIGHTS, **archive.weights(persona)}
+        mine = [each for each in told if each.key.persona == persona]
+        learned, weights = _learned(persona, mine, weights, sweep) if mine else (Report(), weights)
+        done = {each.key for each in learned.decisions}
         before = sweep.now - timedelta(hours=sweep.rules(persona).score_hours)
-        found = archive.chosen(Choice(persona=persona, scored_before=before, order=Order.SCORING), sweep.limit + 1)
-        more = report.more or len(found) > sweep.limit
-        report += replace(_scored(persona, found[: sweep.limit], sweep), more=more)
+        choice = Choice(persona=persona, scored_before=before, order=Order.SCORING)
+        found = archive.chosen(choice, sweep.limit + 1 + (len(done) if sweep.dry else 0))
+        due = [life for life in found if life.key not in done]
+        scored = _scored(persona, due[: sweep.limit], weights, sweep)
+        report += replace(learned + scored, more=report.more or len(due) > sweep.limit)
     return report
 
 
-def _scored(persona: str, lives: Sequence[Life], sweep: Sweep) -> Report:
+def _scored(persona: str, lives: Sequence[Life], weights: Mapping[str, float], sweep: Sweep) -> Report:
     if not lives:
         return Report()
     try:
-        assessed = assess(lives, sweep)
+        assessed = assess(lives, sweep, weights)
     except Unavailable as error:  # the next run finds them
         return Report(len(lives), errors=(f"{persona}: {error}",))
     moved = [each for each in assessed if _moved(each)]
@@ -89,27 +93,30 @@ def _turn(assessed: Assessed, sweep: Sweep) -> Turn:
     )
 
 
-def _learned(persona: str, told: Sequence[Feedback], sweep: Sweep) -> Report:
+def _learned(
+    persona: str, told: Sequence[Feedback], known: Mapping[str, float], sweep: Sweep
+) -> tuple[Report, Mapping[str, float]]:
     """Take the feedback on a persona's memories into its weights; they are scored anew on the way."""
     archive = sweep.index.archive
     found = archive.lives(persona, list(dict.fromkeys(each.key.id for each in told)))
     try:
-        assessed = {each.life.key: each for each in assess([life for life in found if life is not None], sweep)}
+        lives = [life for life in found if life is not None]
+        assessed = {each.life.key: each for each in assess(lives, sweep, known)}
     except Unavailable as error:
-        return Report(len(told), errors=(f"{persona}: {error}",))
-    weights = _weights_after(archive.weights(persona), told, assessed)
+        return Report(len(told), errors=(f"{persona}: {error}",)), known
+    weights = _weights_after(known, told, assessed)
     if not sweep.dry:
         turns = [_turn(each, sweep) for each in assessed.values()]
         archive.learn(turns, {persona: weights}, [each.seq for each in told])
     why = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
     decisions = tuple(Decision(key, "learn", f"weights of {persona}: {why}") for key in assessed)
-    return Report(len(told), decisions, 0 if sweep.dry else len(assessed))
+    return Report(len(told), decisions, 0 if sweep.dry else len(assessed)), weights
 
 
 def _weights_after(
     known: Mapping[str, float], told: Sequence[Feedback], assessed: Mapping[Key, Assessed]
 ) -> dict[str, float]:
-    weights = {**importance.DEFAULT_WEIGHTS, **known}
+    weights = dict(known)
     for each in told:
         if (its := assessed.get(each.key)) is not None:
             own = its.life.record.item.importance
@@ -118,13 +125,14 @@ def _weights_after(
     return weights
 
 
-def assess(lives: Sequence[Life], sweep: Sweep) -> list[Assessed]:
-    """The importance of each, in order: one query of the vector tier a persona. Raises: Unavailable."""
+def assess(lives: Sequence[Life], sweep: Sweep, known: Mapping[str, float] | None = None) -> list[Assessed]:
+    """The importance of each, in order, by these weights or those of its persona: one query of the vector tier a
+    persona. Raises: Unavailable."""
     index = sweep.index
     found: dict[Key, Assessed] = {}
     for persona, group in groupby(sorted(lives, key=lambda life: life.key), key=lambda life: life.key.persona):
         mine = list(group)
-        weights = {**importance.DEFAULT_WEIGHTS, **index.archive.weights(persona)}
+        weights = known or {**importance.DEFAULT_WEIGHTS, **index.archive.weights(persona)}
         near = neighbours(mine, index, NEAREST)
         degrees = _degrees(mine, index)
         for life in mine:

@@ -23,6 +23,7 @@ from trinitas_tasks.tiers.archive.schema import memories
 BY: Final = {
     Order.ARRIVAL: memories.c.seq,
     Order.USE: memories.c.used_at,
+    Order.RECENCY: memories.c.used_at,
     Order.FADING: memories.c.fades_at,
     Order.SCORING: memories.c.scored_at,
     Order.SCORE: memories.c.score,
@@ -31,11 +32,13 @@ BY: Final = {
 LACKING: Final = {
     Order.ARRIVAL: (False,),
     Order.USE: (False,),
+    Order.RECENCY: (False,),
     Order.FADING: (True, False),
     Order.SCORING: (True, False),
     Order.SCORE: (False, True),
 }
 """Whether those that lack it come first, last, or cannot be."""
+HIGHEST_FIRST: Final = (Order.RECENCY, Order.SCORE)
 
 
 def chosen(connection: Connection, choice: Choice, limit: int) -> list[Life]:
@@ -59,7 +62,7 @@ def statements(choice: Choice) -> Iterator[Select[Any, Any]]:
         conditions = [*_conditions(choice, bounded=not lacking)]
         if len(LACKING[choice.order]) > 1:
             conditions.append(by.is_(None) if lacking else by.is_not(None))
-        places = (seq,) if lacking or by is seq else (by.desc() if choice.order is Order.SCORE else by, seq)
+        places = (seq,) if lacking or by is seq else (by.desc() if choice.order in HIGHEST_FIRST else by, seq)
         yield (
             select(by.label("value"), seq.label("place"))
             .where(
@@ -113,7 +116,7 @@ def _groups(connection: Connection, choice: Choice) -> Iterator[dict[str, object
 
 
 def _place(order: Order) -> Any:
-    sign = -1 if order is Order.SCORE else 1
+    sign = -1 if order in HIGHEST_FIRST else 1
     return lambda row: (0 if row[0] is None else sign * row[0], row[1])
 
 

@@ -194,11 +194,11 @@ class Archive(Reader, Lives, Protocol):
         limit: int,
         *,
         filters: Filters = UNFILTERED,
-        cold: bool = False,
+        cold: bool | None = None,
     ) -> list[Similar]:
         """The persona's memories that the filters admit whose vectors of this model and dimension are most similar,
-        best first: exact, by looking at every one, of the ``cold`` ones or of the others. Of a memory in parts the best
-        one counts."""
+        best first: exact, by looking at every one. Of a memory in parts the best one counts. ``cold``: only of the cold
+        ones, or only of the others; None: as the filters say."""
 
     def put_grants(self, grants: Sequence[Grant]) -> None:
         """Keep grants and the marks of revoked ones; of each the higher version wins, and what was granted before a

@@ -44,8 +44,8 @@ class Life(NamedTuple):
 
 
 class Order(StrEnum):
-    """What comes first: the oldest by arrival, the longest unused, the latest used, what fades first, what was scored longest ago (never
-    comes before ever), and the highest score; of equals the older by arrival."""
+    """What comes first: the oldest by arrival, the longest unused, the latest used, what fades first, what was scored
+    longest ago (never comes before ever), and the highest score; of equals the older by arrival."""
 
     ARRIVAL = "arrival"
     USE = "use"

@@ -223,14 +223,23 @@ class MemoryArchive(MemoryDone):
             return [vectors if vectors is None else vectors.copy() for vectors in found]
 
     def nearest(
-        self, persona: str, vector: NDArray[np.float32], model: str, limit: int, *, filters: Filters = UNFILTERED
+        self,
+        persona: str,
+        vector: NDArray[np.float32],
+        model: str,
+        limit: int,
+        *,
+        filters: Filters = UNFILTERED,
+        cold: bool | None = None,
     ) -> list[Similar]:
         """See Archive."""
+        if cold is not None:
+            filters = filters.model_copy(update={"include_archived": True})
         with self._lock:
             mine = [
                 (held.seq, key.id, to_blob(part))
                 for key, held in self._memories.items()
-                if key.persona == persona and held.admitted(filters)
+                if key.persona == persona and held.admitted(filters) and cold in (None, held.cold)
                 for part in held.vectors.get(model, ())
                 if len(part) == len(vector)
             ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from trinitas_tasks.model import Key
 from trinitas_tasks.policy.grants import EVERYBODY
+from trinitas_tasks.policy.micros import to_micros
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.tiers.archive import turning
 from trinitas_tasks.tiers.archive.census import Counted, census
@@ -46,6 +47,12 @@ class MemoryLives(MemoryGrants):
         """See Lives."""
         with self._lock:
             return sum(key.persona == persona and not held.cold for key, held in self._memories.items())
+
+    def cold(self, persona: str, ids: Sequence[str]) -> set[str]:
+        """See Lives."""
+        with self._lock:
+            held = {id_: self._memories.get(Key(persona, id_)) for id_ in ids}
+            return {id_ for id_, each in held.items() if each is not None and each.cold}
 
     def turn(self, turns: Sequence[Turn]) -> list[bool]:
         """See Lives."""
@@ -185,6 +192,8 @@ def _place(order: Order, life: Life) -> tuple[Any, ...]:
     match order:
         case Order.USE:
             return (_used(life),)
+        case Order.RECENCY:
+            return (-to_micros(_used(life)),)
         case Order.FADING:
             return (1, life.fades_at) if life.fades_at is not None else (0,)
         case Order.SCORING:

@@ -122,9 +122,17 @@ def vectors_of(connection: Connection, persona: str, ids: Sequence[str], model: 
 
 
 def nearest(
-    connection: Connection, persona: str, vector: NDArray[np.float32], model: str, limit: int, filters: Filters
+    connection: Connection,
+    persona: str,
+    vector: NDArray[np.float32],
+    model: str,
+    limit: int,
+    filters: Filters,
+    cold: bool | None,
 ) -> list[Similar]:
     """See Archive."""
+    if cold is not None:
+        filters = filters.model_copy(update={"include_archived": True})
     conditions, values, left = filtering.narrowed(filters, sees_json=sees_json(connection))
     labels = (memories.c.tags, memories.c.metadata) if left else ()
     statement = (
@@ -132,6 +140,7 @@ def nearest(
         .join_from(memories, vectors)
         .where(memories.c.persona == persona, vectors.c.model == model, vectors.c.dim == len(vector))
         .where(*map(text, conditions))
+        .where(*(() if cold is None else (memories.c.cold == int(cold),)))
     )
     rows = connection.execute(statement, values, execution_options={"yield_per": SCANNED})
     chunks = (list(filtering.decided(chunk, left)) for chunk in rows.partitions())

@@ -206,11 +206,18 @@ class SqlArchive(SqlLives):
         return [found.get(id_) for id_ in ids]
 
     def nearest(
-        self, persona: str, vector: NDArray[np.float32], model: str, limit: int, *, filters: Filters = UNFILTERED
+        self,
+        persona: str,
+        vector: NDArray[np.float32],
+        model: str,
+        limit: int,
+        *,
+        filters: Filters = UNFILTERED,
+        cold: bool | None = None,
     ) -> list[Similar]:
         """See Archive."""
         with self._engines.read("search by vector") as connection:
-            return reading.nearest(connection, persona, vector, model, limit, filters)
+            return reading.nearest(connection, persona, vector, model, limit, filters, cold)
 
     def bury_dead(self, letters: Sequence[DeadLetter]) -> None:
         """See Archive."""

@@ -45,6 +45,12 @@ class SqlLives:
         with self._engines.read("count active memories") as connection:
             return learned.active(connection, persona)
 
+    def cold(self, persona: str, ids: Sequence[str]) -> set[str]:
+        """See Lives."""
+        with self._engines.read("look up what is cold") as connection:
+            found = reading.of(connection, persona, ids, (memories.c.id, memories.c.cold))
+        return {row["id"] for row in found if row["cold"]}
+
     def turn(self, turns: Sequence[Turn]) -> list[bool]:
         """See Lives."""
         with self._engines.write("change lives") as connection:

@@ -31,8 +31,9 @@ class Space(dict[str, tuple[NDArray[np.float32], int]]):
     def nearest(self, asked: NDArray[np.float32], limit: int) -> list[list[Near]]:
         """Of each unit vector, (n, dim), the nearest."""
         if self._rows is None:
-            self._rows = [id_ for id_, (units, _) in self.items() for _ in units], np.concatenate(
-                [units for units, _ in self.values()]
+            self._rows = (
+                [id_ for id_, (units, _) in self.items() for _ in units],
+                np.concatenate([units for units, _ in self.values()]),
             )
         ids, rows = self._rows
         return [self._best(ids, np.clip(similarities, -1.0, 1.0), limit) for similarities in asked @ rows.T]
