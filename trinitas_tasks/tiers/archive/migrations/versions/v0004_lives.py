@@ -49,7 +49,8 @@ def _put_wide_columns_last() -> None:
     for name in _WIDE:
         op.execute(f"ALTER TABLE memories RENAME COLUMN {name} TO {name}_before")
         op.execute(f"ALTER TABLE memories ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
-    op.execute("UPDATE memories SET " + ", ".join(f"{name} = {name}_before" for name in _WIDE))
+    # a row stays as long as it was: the file does not grow
+    op.execute("UPDATE memories SET " + ", ".join(f"{name} = {name}_before, {name}_before = ''" for name in _WIDE))
     for name in _WIDE:
         op.execute(f"ALTER TABLE memories DROP COLUMN {name}_before")
 
