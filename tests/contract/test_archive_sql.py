@@ -148,6 +148,7 @@ def test_no_lookup_reads_the_whole_table(database: Path) -> None:
         "SELECT version FROM tombstones WHERE persona = 'a' AND id IN ('b')": "tombstones_1 (persona=? AND id=?)",
         "SELECT memory FROM vectors WHERE model = 'a' AND indexed = 0 ORDER BY memory": "vectors_unindexed (model=?)",
         "SELECT type, count(*) FROM memories WHERE persona = 'a' GROUP BY type": "memories_persona_type (persona=?)",
+        "SELECT content FROM memories WHERE persona = 'a' AND cold = 0": "memories_persona_type (persona=?)",
         "SELECT next_id FROM followers WHERE persona = 'a' AND id IN ('b')": "followers_1 (persona=? AND id=?)",
         "SELECT id FROM followers WHERE next_persona = 'a' AND next_id = 'b'": "(next_persona=? AND next_id=?)",
         "SELECT seq FROM feedback WHERE persona = 'a' AND id = 'b'": "feedback_of (persona=? AND id=?)",
