@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.support import memory
-from trinitas_tasks.model import Key, MemoryItem, Record
+from trinitas_tasks.model import Key, MemoryItem, Record, utc_now
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.driver import sqlite_driver
 from trinitas_tasks.tiers.archive.interface import UNFILTERED, Archive, Match, Reader, Row
+from trinitas_tasks.tiers.archive.lives import Settlement, Turn, Use
 from trinitas_tasks.tiers.archive.local import LocalArchive
 from trinitas_tasks.tiers.archive.memory import MemoryArchive
 from trinitas_tasks.tiers.archive.sql import SqlArchive
@@ -162,6 +163,20 @@ def store_until_killed(path: Path, size: int) -> None:
         batch += 1
 
 
+def settle_until_killed(path: Path, size: int) -> None:
+    """Settle batch after batch, each memory used and turned once in each, and print the number of each."""
+    archive = SqlArchive(url_of(path))
+    keys = [Key("athena", f"m{n}") for n in range(size)]
+    archive.store([row(id=key.id) for key in keys])
+    batch = archive.settled()
+    while True:
+        batch += 1
+        archive.turn([Turn(key, 1, cold=True, score=batch / 1e6) for key in keys])
+        now = utc_now()
+        archive.settle(Settlement(batch, [Use(key, 1, now, float(batch), now) for key in keys]))
+        print(batch, flush=True)  # noqa: T201 - the parent reads it
+
+
 def share_with_a_child(path: Path) -> None:
     """Fork with connections open: both sides must go on, each with locks of its own."""
     archive, reader = SqlArchive(url_of(path)), LocalArchive(path)
@@ -193,5 +208,7 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["store", path, size]:
             store_until_killed(Path(path), int(size))
+        case ["settle", path, size]:
+            settle_until_killed(Path(path), int(size))
         case ["fork", path]:
             share_with_a_child(Path(path))

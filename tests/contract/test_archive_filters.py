@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from tests.contract.archives import KINDS, MODEL, made, opened, row, vectors_of
 from tests.support import memory
 from trinitas_tasks.errors import ArchiveError
-from trinitas_tasks.model import MemoryType
+from trinitas_tasks.model import Key, MemoryType
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive import filtering, reading
 from trinitas_tasks.tiers.archive.interface import Archive, Row
+from trinitas_tasks.tiers.archive.lives import Turn
 from trinitas_tasks.tiers.archive.local import LocalArchive
 from trinitas_tasks.tiers.archive.sql import SqlArchive
 
@@ -72,9 +73,11 @@ FILTERS = st.fixed_dictionaries(
         "since": TIMES,
         "before": TIMES,
         "min_importance": IMPORTANCE,
+        "include_archived": st.booleans(),
     },
 )
 LIMITS = st.sampled_from([0, 1, 2, 3, 100])
+EVERY = Filters(include_archived=True)
 examples = itertools.count()
 
 
@@ -92,14 +95,17 @@ def test_filters_decide_as_if_asked_about_every_memory(
     archive.store([row("word", id="theirs", persona=f"{persona}-b")])
     filters = data.draw(drawn_from(rows))
     items = {each.record.item.id: each.record.item for each in rows}
-    admitted = [id_ for id_, item in items.items() if filters.admit(item)]
+    cold = data.draw(st.frozensets(st.sampled_from(sorted(items)), max_size=2))
+    archive.turn([Turn(Key(persona, id_), 1, cold=True) for id_ in cold])
+    seen = [id_ for id_ in items if filters.include_archived or id_ not in cold]
+    admitted = [id_ for id_ in seen if filters.admit(items[id_])]
 
-    matches = archive.search_text(persona, ["word"], 100)
+    matches = archive.search_text(persona, ["word"], 100, filters=EVERY)
     expected = [match for match in matches if match.id in admitted][:limit]
     assert archive.search_text(persona, ["word"], limit, filters=filters) == expected
 
     asked = vectors_of(memory("asked"), 1)[0]
-    near = [each for each in archive.nearest(persona, asked, MODEL, 100) if each.id in admitted][:limit]
+    near = [each for each in archive.nearest(persona, asked, MODEL, 100, filters=EVERY) if each.id in admitted][:limit]
     assert [each.id for each in archive.nearest(persona, asked, MODEL, limit, filters=filters)] == [
         each.id for each in near
     ]

@@ -20,6 +20,7 @@ from trinitas_tasks.errors import ArchiveError
 from trinitas_tasks.model import Key
 from trinitas_tasks.tiers.archive.driver import sqlite_driver
 from trinitas_tasks.tiers.archive.interface import DeadLetter, Run
+from trinitas_tasks.tiers.archive.lives import Choice, Order
 from trinitas_tasks.tiers.archive.local import LocalArchive
 from trinitas_tasks.tiers.archive.schema import HEAD, metadata
 from trinitas_tasks.tiers.archive.sql import MIGRATIONS, SqlArchive
@@ -79,6 +80,8 @@ def test_a_database_of_the_first_revision_is_brought_up_to_date_in_place(databas
     assert archive.load("athena", ids) == reader.load("athena", ids) == [None, *(each.record for each in rows[1:])]
     assert len(found(archive, "kept")) == 49
     assert len(archive.unindexed(MODEL, 100)) == 30
+    assert [life and life.seq for life in archive.lives("athena", ids[1:])] == list(range(2, 51))
+    assert archive.chosen(Choice(order=Order.USE), 1)[0][3:] == (False, False, None, None, None, None, 0, 0, None)
     assert archive.store([row(version=98, id="m0")]) == [99]
     assert archive.dead(10) == [letter]
     assert archive.highest() == 99
@@ -86,6 +89,13 @@ def test_a_database_of_the_first_revision_is_brought_up_to_date_in_place(databas
     archive.log_run(run)
     assert archive.runs("sweep", 10) == [run]
     archive.close()
+
+
+def test_wide_columns_come_last_in_the_file_and_not_only_in_the_code(database: Path) -> None:
+    with opened(database) as connection:
+        names = [name for _, name, *_ in connection.execute("PRAGMA table_info(memories)")]
+    assert names[-3:] == ["tags", "metadata", "content"]
+    assert {"cold", "change", "session"} < set(names[:-3])
 
 
 def test_without_a_schema_the_archive_says_what_to_do(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 from tests.contract import archives
 from tests.contract.archives import found, in_processes, loaded, opened, row, unprivileged, url_of
 from trinitas_tasks.errors import ArchiveError, InvalidMemory, SettingsError, Unavailable
-from trinitas_tasks.model import Key
+from trinitas_tasks.model import Key, utc_now
+from trinitas_tasks.tiers.archive.lives import Consolidation
 from trinitas_tasks.tiers.archive.sql import SqlArchive
 
 
@@ -107,6 +108,27 @@ def test_a_killed_writer_leaves_whole_batches_and_all_it_acknowledged(sql: SqlAr
     assert waiting == sum(sql.stats("athena").by_type.values()) >= 100
 
 
+def test_killed_in_the_middle_lives_are_settled_whole_or_not_at_all(sql: SqlArchive, database: Path) -> None:
+    command = [sys.executable, "-m", "tests.contract.archives", "settle", str(database), "20"]
+    for _ in range(3):
+        before = sql.settled()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            acknowledged = [int(child.stdout.readline()) for _ in range(4)]
+            child.kill()
+            acknowledged += [int(line) for line in child.stdout if line.endswith("\n")]
+        assert acknowledged[0] == before + 1
+        assert acknowledged[-1] <= sql.settled() <= acknowledged[-1] + 1
+        lives = [life for life in sql.lives("athena", [f"m{n}" for n in range(20)]) if life]
+        assert {(life.record.item.access_count, life.stability_days) for life in lives} == {
+            (sql.settled(), float(sql.settled()))
+        }
+        [(cold, _)] = {(life.cold, life.score) for life in lives}
+        assert len(lives) == 20
+        assert len(found(sql, "staging")) == (0 if cold else 20)
+        assert [each.cold for each in sql.unindexed(archives.MODEL, 100)] == [cold] * 20
+
+
 def test_what_json_cannot_carry_stores_nothing(sql: SqlArchive) -> None:
     poison = row(id="poison")
     poison.record.item.metadata["number"] = 10**5000
@@ -126,6 +148,14 @@ def test_no_lookup_reads_the_whole_table(database: Path) -> None:
         "SELECT version FROM tombstones WHERE persona = 'a' AND id IN ('b')": "tombstones_1 (persona=? AND id=?)",
         "SELECT memory FROM vectors WHERE model = 'a' AND indexed = 0 ORDER BY memory": "vectors_unindexed (model=?)",
         "SELECT type, count(*) FROM memories WHERE persona = 'a' GROUP BY type": "memories_persona_type (persona=?)",
+        "SELECT content FROM memories WHERE persona = 'a' AND cold = 0": "memories_persona_type (persona=?)",
+        "SELECT next_id FROM followers WHERE persona = 'a' AND id IN ('b')": "followers_1 (persona=? AND id=?)",
+        "SELECT id FROM followers WHERE next_persona = 'a' AND next_id = 'b'": "(next_persona=? AND next_id=?)",
+        "SELECT seq FROM feedback WHERE persona = 'a' AND id = 'b'": "feedback_of (persona=? AND id=?)",
+        "SELECT why FROM consolidations WHERE persona = 'a' AND id IN ('b')": "consolidations_1 (persona=? AND id=?)",
+        "SELECT why FROM consolidations WHERE persona = 'a' ORDER BY seq DESC": "consolidations_newest (persona=?)",
+        "SELECT why FROM audits WHERE persona = 'a' AND id = 'b' ORDER BY seq DESC": "audits_of (persona=? AND id=?)",
+        "SELECT why FROM audits WHERE persona = 'a' ORDER BY seq DESC": "audits_newest (persona=?)",
         "SELECT max(version) FROM memories": "memories_version",
         "SELECT seq FROM runs WHERE task = 'a' ORDER BY started DESC, seq DESC": "runs_newest (task=?)",
     }
@@ -147,6 +177,16 @@ def test_full_text_is_unavailable_on_another_database() -> None:
     with pytest.raises(Unavailable, match=r"full text is not on this database: .*ann:\*\*\*@") as caught:
         archive.search_text("athena", ["word"], 1)
     assert "s3cret" not in str(caught.value)
+
+
+def test_erased_words_that_were_consolidated_are_overwritten_too(sql: SqlArchive, database: Path) -> None:
+    key = Key("athena", "m1")
+    sql.store([row("short")])
+    now = utc_now()
+    sql.consolidate([Consolidation(0, "merge", key, 1, now, {"content": "xyzzy" * 2000}, {}, "")], [])
+    sql.erase([(key, 1)])
+    sql.close()
+    assert b"xyzzy" not in database.read_bytes()
 
 
 def test_errors_show_no_memories(sql: SqlArchive, database: Path) -> None:

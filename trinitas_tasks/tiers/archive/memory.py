@@ -209,8 +209,8 @@ class MemoryArchive(MemoryDone):
                 held = self._memories.get(key)
                 if held is None or held.version <= version:
                     self._memories.pop(key, None)
-                    self._erased[key] = max(version, self._erased.get(key, version))
-                    self._gone[key] = self._change()
+                    if self._erased.get(key, version - 1) < version:
+                        self._erased[key], self._gone[key] = version, self._change()
                     self._end_life(key)
             left = [self._memories.get(key) for key, _ in keys]
             return [held.version if held else None for held in left]

@@ -16,11 +16,12 @@ def upgrade() -> None:
         _put_wide_columns_last()
     op.drop_index("memories_persona_type", "memories")
     chosen = ["persona", "type", "cold"]
-    op.create_index("memories_persona_type", "memories", [*chosen, "seq"])
     op.create_index("memories_used", "memories", [*chosen, "used_at", "seq"])
     op.create_index("memories_fading", "memories", [*chosen, "fades_at", "seq"])
     op.create_index("memories_scored", "memories", [*chosen, "scored_at", "seq"])
     op.create_index("memories_score", "memories", [*chosen, "score", "seq"])
+    # last: of equals SQLite takes the newest, and this one leads to the rows of a persona in the order they are stored
+    op.create_index("memories_persona_type", "memories", [*chosen, "seq"])
     op.execute("INSERT INTO counters (name, value) VALUES ('settled', 0)")
     _create_what_is_learned()
     _create_what_is_done()
@@ -49,7 +50,8 @@ def _put_wide_columns_last() -> None:
     for name in _WIDE:
         op.execute(f"ALTER TABLE memories RENAME COLUMN {name} TO {name}_before")
         op.execute(f"ALTER TABLE memories ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
-    op.execute("UPDATE memories SET " + ", ".join(f"{name} = {name}_before" for name in _WIDE))
+    # a row stays as long as it was: the file does not grow
+    op.execute("UPDATE memories SET " + ", ".join(f"{name} = {name}_before, {name}_before = ''" for name in _WIDE))
     for name in _WIDE:
         op.execute(f"ALTER TABLE memories DROP COLUMN {name}_before")
 
