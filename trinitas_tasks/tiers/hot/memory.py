@@ -156,7 +156,7 @@ class MemoryHotTier(MemoryCopies):
 
     def _arm(self, key: Key, kept: Kept, time: timedelta, slides: bool) -> None:
         self._drop(key)
-        if self._keep_copy(key, replace(kept, slides=time if slides else None), time):
+        if self._keep_copy(key, replace(kept, slides=time if slides else None), time, kept.count):
             self._leaving.add(key)
 
     def bury(self, graves: Sequence[Grave], *, superseded: Sequence[Grave] = ()) -> None:

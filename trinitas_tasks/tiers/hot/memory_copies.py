@@ -71,9 +71,11 @@ class MemoryCopies(MemoryLiving):
         count, last = item.access_count, item.last_access
         if use := self._uses.get(key):  # reads that are not settled yet count, too
             count, last = count + use.count, max(last, use.last)
-        if self._keep_copy(key, Kept(item.to_json(), record.version, None, count, last, time), time):
+        kept = Kept(item.to_json(), record.version, None, count, last, time)
+        if self._keep_copy(key, kept, time, count + asked):  # it is read next
             self._fetched |= {key} if asked else set()
-        elif asked:  # nobody will find it here
+        elif asked:  # nobody will find it here, so it is counted now
+            self._used(key, self._clock())
             self._reads[key.persona, "read"] += 1
             self._reads[key.persona, "fetched"] += 1
 
@@ -86,16 +88,16 @@ class MemoryCopies(MemoryLiving):
             books = self._books
             return Copies(len(books.sizes), books.bytes, books.limit, books.evicted)
 
-    def _keep_copy(self, key: Key, kept: Kept, time: timedelta) -> bool:
+    def _keep_copy(self, key: Key, kept: Kept, time: timedelta, reads: int) -> bool:
         """Whether there was room for it."""
         size = copy_bytes(member_of(key), pack(kept.body or b""))
-        if (victims := self._books.room(size, kept.count)) is None:
+        if (victims := self._books.room(size, reads)) is None:
             return False
         for each in victims:
             self._drop(each)
         until = self._clock() + time
         self._kept[key] = replace(kept, until=until)
-        self._books.enter(key, size, kept.count, until)
+        self._books.enter(key, size, reads, until)
         return True
 
     def _live(self, key: Key) -> Kept | None:

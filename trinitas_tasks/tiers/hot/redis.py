@@ -105,7 +105,7 @@ class RedisHotTier(RedisLiving):
         replies = self._in_time("write", [self._write_call(Write(item), max(above, version), over=version)])
         return int(replies[0][3])
 
-    def _write_call(self, write: Write, above: int, over: int = 0) -> Call:
+    def _write_call(self, write: Write, above: int, over: int | str = "") -> Call:
         item, replayed = write.item, write.version or 0
         key = Key(item.persona, item.id)
         said = None if replayed else write.dedup

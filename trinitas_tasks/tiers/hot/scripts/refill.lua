@@ -6,7 +6,8 @@
 redis.set_repl(redis.REPL_NONE)
 local space, limit, asked = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
 local time = redis.call('TIME')
-local now_ms = math.floor((time[1] * 1000000 + time[2]) / 1000)
+local now_us = time[1] * 1000000 + time[2]
+local now_ms, now = math.floor(now_us / 1000), string.format('%.0f', now_us)
 -- include _books
 -- include _worth
 -- include _room
@@ -30,13 +31,16 @@ for i = 1, #KEYS do
     redis.call('ZREM', space .. 'leaving', member)
     local size, ttl_ms = size_of(member, #body), seconds * 1000
     local reads, used = uses(member, count, last)
-    if has_room(size, reads) then
+    local wanted = reads + (asked and 1 or 0)  -- it is read next
+    if has_room(size, wanted) then
       redis.call('HSET', KEYS[i], 'b', body, 'v', version, 'c', string.format('%.0f', reads), 'a', used,
         'x', string.format('%.0f', now_ms + ttl_ms), 's', string.format('%.0f', ttl_ms))
       if asked then redis.call('HSET', KEYS[i], 'q', '1') end
       redis.call('PEXPIRE', KEYS[i], string.format('%.0f', ttl_ms))
-      entered(member, size, now_ms + ttl_ms, reads, false)
-    elseif asked then  -- nobody will find it here
+      entered(member, size, now_ms + ttl_ms, wanted, false)
+    elseif asked then  -- nobody will find it here, so it is counted now
+      redis.call('HINCRBY', space .. 'uses', member, 1)
+      redis.call('HSET', space .. 'used', member, now)
       redis.call('HINCRBY', space .. 'reads', persona .. ':read', 1)
       redis.call('HINCRBY', space .. 'reads', persona .. ':fetched', 1)
     end

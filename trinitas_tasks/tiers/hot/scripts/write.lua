@@ -3,14 +3,14 @@
 -- KEYS: record, outbox, graves, pending, generation, nudge, clock, grants, granting, dedup
 -- ARGV: member, id, body, dedup_ms (0: off), nudge_ms, outbox_limit, record prefix of the persona,
 --       above (the highest version that the caller has seen), version of a replayed write (0: none),
---       space (the namespace and a colon), the version that it replaces (0: whatever stands),
+--       space (the namespace and a colon), the version that it replaces ('': whatever stands),
 --       until (us: a write that comes later was given up by its caller and must not take effect; 0: any time)
 -- Returns: id, fresh (0 or 1), nudge (0 or 1), the version that stands ('0': none here; of one that would have replaced
 -- another version: '0', too), the time (us)
 local record, outbox, graves, pending, generation, nudge, clock, grants, granting, dedup = unpack(KEYS)
 local member, id, body, dedup_ms, nudge_ms, limit, prefix = unpack(ARGV)
 local above, replayed, space, till = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10], tonumber(ARGV[12])
-local replaced = ARGV[11] ~= '0' and ARGV[11]
+local replaced = ARGV[11] ~= '' and ARGV[11]
 -- include _books
 local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
