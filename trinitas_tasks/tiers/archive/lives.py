@@ -188,8 +188,8 @@ class Lives(Protocol):
         """Those of them that are cold."""
 
     def turn(self, turns: Sequence[Turn]) -> list[bool]:
-        """Change lives in one transaction; which were. To become cold, or active again, is a change of the archive (see
-        ``changes``), and its vectors then wait for the vector tier."""
+        """Change lives in one transaction; which of the turns counted, also those that changed nothing. To become cold,
+        or active again, is a change of the archive (see ``changes``), and its vectors then wait for the vector tier."""
 
     def settle(self, settlement: Settlement) -> bool:
         """Keep it, once; False where it was before."""
