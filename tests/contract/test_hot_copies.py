@@ -194,6 +194,26 @@ def test_another_copy_keeps_its_time(hot: HotTier, bench: Bench) -> None:
     assert get(hot, ITEM) is None
 
 
+def test_what_is_warmed_again_lasts_as_long_as_what_is_warmed_now(hot: HotTier, bench: Bench) -> None:
+    refill(hot, ITEM, seconds=100)
+    bench.advance(90)
+    refill(hot, ITEM, seconds=100, asked=False)
+    refill(hot, ITEM, seconds=10, asked=False)
+    bench.advance(90)
+    assert get(hot, ITEM) is not None
+    bench.advance(11)
+    assert get(hot, ITEM) is None
+    assert hot.copies().count == 0
+
+
+def test_what_does_not_slide_is_not_prolonged_by_warming(hot: HotTier, bench: Bench) -> None:
+    put(hot, ITEM)
+    archive_all(hot, seconds=100)
+    refill(hot, ITEM, seconds=1000, asked=False)
+    bench.advance(101)
+    assert get(hot, ITEM) is None
+
+
 # Leaving.
 
 

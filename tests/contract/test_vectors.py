@@ -29,6 +29,17 @@ def test_an_unknown_persona_has_nothing_and_gets_nothing(vectors: VectorTier) ->
     vectors.delete("nobody", ["m1"])
 
 
+def test_many_questions_are_answered_as_one_by_one(vectors: VectorTier) -> None:
+    stored = made(20)
+    put(vectors, "athena", [f"m{n}" for n in range(20)], stored)
+    found = vectors.query_many("athena", stored[:7], 4)
+    alone = [vectors.query("athena", each, 4) for each in stored[:7]]
+    assert [[near.id for near in each] for each in found] == [[near.id for near in each] for each in alone]
+    assert [each[0].similarity for each in found] == pytest.approx([1.0] * 7, abs=1e-5)
+    assert vectors.query_many("athena", stored[:0], 4) == []
+    assert vectors.query_many("nobody", stored[:2], 4) == [[], []]
+
+
 def test_a_known_id_is_overwritten(vectors: VectorTier) -> None:
     first, second = made(2)
     put(vectors, "athena", ["m1"], first[np.newaxis])

@@ -14,7 +14,7 @@ from celery import Celery
 from trinitas_tasks.runtime import Runtime
 from trinitas_tasks.settings import load_settings
 from trinitas_tasks.tasks.app import ANSWERED, create_app
-from trinitas_tasks.tasks.config import QUEUES, ROUTES, SCHEDULE, producer_config, worker_config
+from trinitas_tasks.tasks.config import QUEUES, ROUTES, producer_config, schedule, worker_config
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,7 +68,7 @@ def test_every_task_is_routed_to_a_queue_that_is_served(app: Celery) -> None:
 
 
 def test_every_tick_of_beat_names_a_task_and_ends_before_the_next(app: Celery) -> None:
-    for entry in SCHEDULE.values():
+    for entry in schedule(load_settings()).values():
         assert entry["task"] in tasks_of(app)
         assert entry["options"]["expires"] <= entry["schedule"]
 

@@ -14,7 +14,7 @@ from trinitas_tasks.model import MemoryItem, MemoryType
 from trinitas_tasks.policy.bm25 import Collection
 from trinitas_tasks.policy.diversity import alike, signature
 from trinitas_tasks.policy.fusion import BOOST, HALF_LIFE_DAYS, Evidence, boosts, by_words_alone, relevance
-from trinitas_tasks.policy.ttl import hot_seconds
+from trinitas_tasks.policy.ttl import Stay, stay
 from trinitas_tasks.query import Query
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -163,6 +163,6 @@ def test_likeness_is_reflexive_where_there_are_words(text: str) -> None:
 
 
 def test_a_memorys_own_time_to_live_beats_that_of_its_type() -> None:
-    by_type = dict.fromkeys(MemoryType, 100)
-    assert hot_seconds(memory(ttl=7), by_type) == 7
-    assert hot_seconds(memory(), by_type) == 100
+    by_type = dict.fromkeys(MemoryType, Stay(100, slides=True))
+    assert stay(memory(ttl=7), by_type) == Stay(7)
+    assert stay(memory(), by_type) == Stay(100, slides=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import key_of, memory
+from tests.support import memory
 from tests.unit.workers import Undisturbed, Workers
 from tests.unit.world import Away, Disturbed, World
 from trinitas_tasks.errors import ArchiveError, Overloaded, Unavailable
@@ -110,9 +110,9 @@ def test_what_was_archived_without_the_vector_tier_is_indexed_although_nothing_e
 
 
 def test_a_sweep_nudges_only_if_anything_is_due(world: World, workers: Workers) -> None:
-    assert (workers.jobs.sweep_outbox(), workers.nudged) == (False, [])
+    assert (workers.jobs.sweep_outbox(), workers.nudged) == ({"due": False}, [])
     world.remember(*ITEMS)
-    assert (workers.jobs.sweep_outbox(), workers.nudged) == (True, ["ingest"])
+    assert (workers.jobs.sweep_outbox(), workers.nudged) == ({"due": True}, ["ingest"])
 
 
 # Twice at once.
@@ -287,9 +287,8 @@ def test_accesses_are_counted_by_the_archive(world: World, workers: Workers) -> 
     workers.jobs.ingest()
     for _ in range(3):
         world.hot.read("athena", ["m1", "m2"], touch=True)
-    assert [workers.jobs.flush_access() for _ in range(2)] == [2, 0]
+    assert [workers.jobs.flush_access()["changed"] for _ in range(2)] == [2, 0]
     counts: Callable[[], list[int]] = lambda: [  # noqa: E731
         record.item.access_count for record in world.archive.load("athena", ["m0", "m1", "m2"])
     ]
     assert counts() == [0, 3, 3]
-    assert key_of(ITEMS[1]) not in world.hot._dirty

@@ -172,8 +172,7 @@ def test_importance_is_computed_and_explained(workers: Workers) -> None:
     read(workers, "n0", "n0", "n0", "n0")
     assert workers.jobs.score_importance()["score"] == 3
     scores = [life(workers, f"n{n}").score for n in range(3)]
-    assert scores[0] is not None and scores[1] is not None
-    assert scores[0] > scores[1]
+    assert scores[0] > scores[1]  # type: ignore[operator]
     why = workers.jobs.why("athena", "n0")
     assert why["importance"]["stored"] == pytest.approx(why["importance"]["now"], abs=1e-3)
     assert {"prior", "uniqueness", "frequency"} <= why["importance"]["parts"].keys()
@@ -187,8 +186,7 @@ def test_feedback_makes_a_memory_more_important_and_teaches(workers: Workers) ->
     workers.jobs.score_importance()
     useful, useless = life(workers, "n0"), life(workers, "n1")
     assert (useful.useful, useless.useless) == (1, 1)
-    assert useful.score is not None and useless.score is not None
-    assert useful.score > useless.score
+    assert useful.score > useless.score  # type: ignore[operator]
     assert workers.world.archive.weights("athena")
     assert workers.world.archive.feedback(10) == []
 
@@ -211,7 +209,7 @@ def test_working_memories_worth_keeping_last(workers: Workers) -> None:
     remembered(
         workers,
         made(world, "The staging database is on port 5433.", id="fact", type=WORKING, importance=0.9),
-        made(world, "1. Stop the server. 2. Run `make`. 3. Start the server.", id="steps", type=WORKING, importance=0.9),
+        made(world, "1. Stop the server. 2. Run `make`. 3. Start it.", id="steps", type=WORKING, importance=0.9),
         made(world, "hm, let me see", id="aside", type=WORKING, importance=0.1),
     )
     assert workers.jobs.consolidate()["keep"] == 2
@@ -299,7 +297,7 @@ def test_a_dry_run_says_what_a_real_one_does(task: LifeTask) -> None:
     assert workers.world.archive.position() == before
     real = workers.jobs.run(task, False, None)
     assert dry["decisions"] == real["decisions"]
-    assert dry["dry_run"] and not real["dry_run"]
+    assert (dry["dry_run"], real["dry_run"]) == (True, False)
     if task is LifeTask.PRUNE:
         assert {each["action"] for each in dry["decisions"]} == {"archive", "delete"}
     if task in (LifeTask.ARCHIVE_OLD, LifeTask.CONSOLIDATE, LifeTask.SCORE_IMPORTANCE, LifeTask.WARM_CACHE):

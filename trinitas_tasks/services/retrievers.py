@@ -229,7 +229,7 @@ class Retrievers:
     def _scanned(self, owner: str, vector: NDArray[np.float32], depth: int, *, cold: bool = False) -> dict[Key, float]:
         """Exactly, by all vectors in the archive; what is cold is in no index of vectors."""
         archive, model, filters = self.tiers.archive, self.tiers.embedder.name, self.query.filters
-        scan = partial(archive.nearest, owner, vector, model, depth, filters=filters, cold=cold)
+        scan = lambda: archive.nearest(owner, vector, model, depth, filters=filters, cold=cold)  # noqa: E731
         return {Key(owner, each.id): each.similarity for each in self.ask("archive", scan)}
 
     def _lost(self, owner: str, near: int, scanned: int) -> bool:

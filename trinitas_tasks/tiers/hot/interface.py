@@ -196,7 +196,8 @@ class HotTier(Sharing, Living, Protocol):
 
     def refill(self, records: Sequence[tuple[Record, int]], *, asked: bool = True) -> None:
         """Keep copies of archived records for so many seconds after their last read, where nothing stands in their
-        place and there is room. ``asked``: somebody wanted to read them, which counts as fetched (see Reads)."""
+        place and there is room. ``asked``: somebody wanted to read them, which counts as fetched (see Reads); else what
+        stands and is only cached lasts as long, too."""
 
     def pending(self, persona: str, limit: int) -> list[Record]:
         """The persona's newest records that are not archived yet."""

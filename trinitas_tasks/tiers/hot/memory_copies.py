@@ -66,7 +66,9 @@ class MemoryCopies(MemoryLiving):
     def _refill(self, record: Record, time: timedelta, asked: bool) -> None:
         item = record.item
         key = Key(item.persona, item.id)
-        if self._live(key) is not None:
+        if (known := self._live(key)) is not None:
+            if not asked:
+                self._prolong(key, known, time)
             return
         count, last = item.access_count, item.last_access
         if use := self._uses.get(key):  # reads that are not settled yet count, too
@@ -78,6 +80,13 @@ class MemoryCopies(MemoryLiving):
             self._used(key, self._clock())
             self._reads[key.persona, "read"] += 1
             self._reads[key.persona, "fetched"] += 1
+
+    def _prolong(self, key: Key, kept: Kept, time: timedelta) -> None:
+        """A copy that is warmed lasts as long as one that is made now."""
+        if kept.until and kept.slides and kept.body is not None:
+            until = max(kept.until, self._clock() + time)
+            self._kept[key] = replace(kept, until=until)
+            self._books.lasts(key, until)
 
     def copies(self) -> Copies:
         """See Living."""

@@ -22,6 +22,17 @@ local function uses(member, count, last)
   return reads, used and tonumber(used) > tonumber(last) and used or last
 end
 
+-- a copy that is warmed lasts as long as one that is made now
+local function prolonged(record, member, ttl_ms)
+  local f = redis.call('HMGET', record, 'x', 's')
+  local ends_ms = now_ms + ttl_ms
+  if f[1] and f[2] and tonumber(f[1]) < ends_ms then
+    redis.call('HSET', record, 'x', string.format('%.0f', ends_ms))
+    redis.call('PEXPIRE', record, string.format('%.0f', ttl_ms))
+    redis.call('ZADD', space .. 'ends', 'XX', string.format('%.0f', ends_ms), member)
+  end
+end
+
 audited(64)
 for i = 1, #KEYS do
   local persona, id, body, version, count, last, seconds = unpack(ARGV, i * 7 - 3, i * 7 + 3)
@@ -44,5 +55,7 @@ for i = 1, #KEYS do
       redis.call('HINCRBY', space .. 'reads', persona .. ':read', 1)
       redis.call('HINCRBY', space .. 'reads', persona .. ':fetched', 1)
     end
+  elseif not asked then
+    prolonged(KEYS[i], member, seconds * 1000)
   end
 end
