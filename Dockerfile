@@ -6,7 +6,7 @@ WORKDIR /app
 COPY constraints.txt ./
 VOLUME /data
 
-# beat and the lifecycle worker: the bare package.
+# beat: the bare package.
 FROM python AS base
 COPY pyproject.toml README.md LICENSE ./
 COPY trinitas_tasks trinitas_tasks
@@ -24,7 +24,7 @@ USER root
 RUN pip install -c constraints.txt flower
 USER trinitas
 
-# search and ingest: torch (its CPU build), the model, Chroma's client, SQLAlchemy.
+# The workers: torch (its CPU build; lifecycle never loads it), the model, Chroma's client, SQLAlchemy.
 FROM base AS worker
 USER root
 RUN pip install --no-deps -c constraints.txt --index-url https://download.pytorch.org/whl/cpu torch \

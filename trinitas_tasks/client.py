@@ -182,9 +182,9 @@ class MemoryClient:
             ids += self._write(writes[start : start + PIPELINE])
         return ids
 
-    def check(self, content: Any, **fields: Any) -> None:
-        """Raise InvalidMemory where remember() would; nothing is stored."""
-        self._to_write({"content": content, **fields}, None)
+    def check(self, content: Any, **fields: Any) -> MemoryItem:
+        """What remember() would store; nothing is. Raises: InvalidMemory where remember() would."""
+        return self._to_write({"content": content, **fields}, None).item
 
     def forget(self, id: str, *, persona: str | None = None) -> None:
         """Delete a memory of the persona: no read of anybody returns it from now on, and all tiers erase it. Forgetting

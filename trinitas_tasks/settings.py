@@ -18,9 +18,8 @@ from urllib.parse import quote
 import yaml
 from dotenv import dotenv_values
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import to_json
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -442,7 +441,12 @@ def shown(settings: Settings, field: str) -> str:
     value = getattr(settings, field)
     if isinstance(value, SecretStr):
         return hide_password(value.get_secret_value()) if field.endswith("_url") else "***"
-    return to_json(value).decode() if isinstance(value, dict) else "" if value is None else str(value)
+    return as_json(value) if isinstance(value, dict) else "" if value is None else str(value)
+
+
+def as_json(value: Any) -> str:
+    """A setting that is a mapping, as its environment variable says it: no more than was given."""
+    return TypeAdapter(Any).dump_json(value, exclude_unset=True).decode()
 
 
 def hide_password(url: str) -> str:

@@ -21,7 +21,7 @@ class TwoSharing(TwoTiers):
     """``told`` are grants that an archive may know, of each tier its own account: versions differ, not their order."""
 
     def __init__(self, benches: tuple[object, object]) -> None:
-        super().__init__(benches)  # type: ignore[arg-type] # two benches
+        super().__init__(benches, 100)  # type: ignore[arg-type] # two benches
         self.told: list[tuple[Grants, Grants]] = []
 
     @rule(key=KEYS, grantees=OTHERS)

@@ -19,8 +19,10 @@ from typing import Any, Final
 
 from trinitas_tasks.client import MemoryClient
 from trinitas_tasks.errors import InvalidMemory
+from trinitas_tasks.model import MemoryType
 
 BATCH: Final = 200
+BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 LINE_FIELDS: Final = frozenset(
     {"id", "content", "type", "timestamp", "importance", "ttl", "metadata", "tags", "persona"}
 )
@@ -45,16 +47,28 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a look at the whole file found; blank lines are neither."""
+    """What a look at the whole file found; blank lines are neither. ``old`` of the good ones are episodic, and so old
+    that they will be archived soon."""
 
     good: int
     bad: tuple[BadLine, ...]
+    old: int = 0
 
 
 class Import:
-    """The import of one file for one persona. ``state_folder`` is where it notes how far it came."""
+    """The import of one file for one persona. ``state_folder`` is where it notes how far it came; ``archived_before``:
+    episodic memories from before that time do not stay in the index."""
 
-    def __init__(self, client: MemoryClient, file: Path, *, persona: str, state_folder: Path) -> None:
+    def __init__(
+        self,
+        client: MemoryClient,
+        file: Path,
+        *,
+        persona: str,
+        state_folder: Path,
+        archived_before: datetime = BEGINNING,
+    ) -> None:
+        self._archived_before = archived_before
         self._client = client
         self._file = file
         self._persona = persona
@@ -66,14 +80,16 @@ class Import:
 
     def check(self, progress: Callable[[int], None]) -> Checked:
         """Look at every line and store nothing; ``progress`` is told how many bytes were read."""
-        good, bad = 0, []
+        good, old, bad = 0, 0, []
         for number, text in self._texts(progress):
             try:
-                self._client.check(**self._parsed(text), persona=self._persona)
+                fields = {"timestamp": self._written, **self._parsed(text)}
+                item = self._client.check(**fields, persona=self._persona)
                 good += 1
+                old += item.type is MemoryType.EPISODIC and item.timestamp < self._archived_before
             except InvalidMemory as error:
                 bad.append(BadLine(number, str(error)))
-        return Checked(good, tuple(bad))
+        return Checked(good, tuple(bad), old)
 
     def run(self, progress: Callable[[int], None]) -> int:
         """Remember every good line that is not remembered yet; how many. ``progress`` is told how many more are done.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from pydantic import SecretStr
 from trinitas_tasks.local.layout import Home
 from trinitas_tasks.local.marks import MARK
 from trinitas_tasks.local.records import Record
-from trinitas_tasks.settings import Settings, environment_name
+from trinitas_tasks.settings import Settings, as_json, environment_name
 
 SQLITE = "sqlite:///"
 
@@ -57,7 +56,7 @@ def _text(value: Any) -> str | None:
         case Path():
             return str(value.absolute())
         case dict():
-            return json.dumps(value)
+            return as_json(value)
         case str() if value.startswith(SQLITE) and not value.startswith((f"{SQLITE}/", f"{SQLITE}:")):
             return SQLITE + str(Path(value.removeprefix(SQLITE)).absolute())
         case str() if "/" in value and Path(value).exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -47,7 +48,10 @@ def import_file(
 
     started = time.monotonic()
     with _resumable(), connected(home, PATIENT) as (client, settings), _bar() as bar:
-        job = Import(client, file, persona=persona, state_folder=settings.home / "imports")
+        days = settings.rules_of(persona).archive_days
+        archived_before = datetime.now(UTC) - timedelta(days=days)
+        state = settings.home / "imports"
+        job = Import(client, file, persona=persona, state_folder=state, archived_before=archived_before)
         checking = bar.add_task("checking", total=file.stat().st_size)
         checked = job.check(lambda size: bar.advance(checking, size))
         bar.remove_task(checking)
@@ -57,6 +61,7 @@ def import_file(
             "good": checked.good,
             "bad": [{"line": each.line, "error": each.error} for each in checked.bad],
             "imported": 0,
+            "old": checked.old,
         }
         if not checked.bad or skip_bad:
             storing = bar.add_task("remembering", total=checked.good)
@@ -65,6 +70,11 @@ def import_file(
                 _wait_searchable(client, persona, bar)
         report["seconds"] = round(time.monotonic() - started, 2)
     _show(report, skip_bad=skip_bad, as_json=as_json)
+    if checked.old and report["imported"]:
+        output.note(
+            f"{checked.old:,} of them are episodic and older than {days:g} days: within an hour they leave the index, "
+            "and recall finds them with --include-archived. To keep them in it set SQLITE_ARCHIVE_DAYS"
+        )
     if checked.bad and not skip_bad:
         raise typer.Exit(1)
 

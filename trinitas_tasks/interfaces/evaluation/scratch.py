@@ -17,6 +17,7 @@ from trinitas_tasks.local.ports import LOOPBACK
 from trinitas_tasks.local.records import Record
 from trinitas_tasks.local.stack import Stack
 from trinitas_tasks.local.watcher import Watcher
+from trinitas_tasks.policy.life import LifeTask
 from trinitas_tasks.settings import Settings, load_settings
 
 PREFIX: Final = "trinitas-eval-"
@@ -31,9 +32,10 @@ PRIVATE: Final[dict[str, Any]] = {
     "archive_url": None,
     "spool_path": None,
     "fulltext_path": None,
+    "schedule": {task: 0 for task in LifeTask if task is not LifeTask.SWEEP_OUTBOX},
 }
-"""Nothing of it may lead to anybody's memories; all other settings are those in force."""
-
+"""Nothing of it may lead to anybody's memories, and nothing may become of the documents meanwhile; all other settings
+are those in force."""
 
 PATIENCE_MS: Final = 5000
 """How long Redis is waited for: on a busy machine an evaluation rather takes longer than that it is broken off."""
