@@ -12,7 +12,7 @@ import pytest
 from tests.contract.benches import Bench, archive_all, benches, finished, get, put, standing
 from tests.support import key_of, memory
 from trinitas_tasks.model import Key, MemoryItem, Record
-from trinitas_tasks.tiers.hot.interface import Finished, Gone, HotTier, Reads
+from trinitas_tasks.tiers.hot.interface import Finished, HotTier, Reads
 from trinitas_tasks.tiers.hot.rows import copy_bytes, member_of, pack
 
 ITEM = memory()
@@ -292,39 +292,3 @@ def test_what_was_fetched_and_found_no_room_was_read_too(bench: Bench) -> None:
     hot = bench.tier(cache_mb=0)
     refill(hot, ITEM)
     assert hot.reads() == [Reads("athena", read=1, fetched=1)]
-
-
-# In the place of a version.
-
-
-def test_a_version_is_replaced_and_to_be_archived(hot: HotTier) -> None:
-    before = put(hot, ITEM).version
-    archive_all(hot)
-    assert touch(hot, ITEM, 2)
-    generation = hot.probe("athena", "q").generation
-    version = hot.replace(memory("replaced"), before)
-    assert version > before
-    found = standing(hot, ITEM)
-    assert (found.item.content, found.version, found.item.access_count) == ("replaced", version, 2)
-    assert [(each.key, each.version) for each in hot.claim(10, 30)] == [(KEY, version)]
-    assert hot.unarchived(KEY)
-    assert hot.probe("athena", "q").generation != generation
-    assert hot.copies().count == 0
-
-
-def test_another_version_or_a_grave_is_not_replaced(hot: HotTier) -> None:
-    before = put(hot, ITEM).version
-    now = put(hot, memory("now")).version
-    for version in (before, now + 1):
-        assert hot.replace(memory("late"), version) == 0
-    assert standing(hot, ITEM).item.content == "now"
-    gone = hot.forget([KEY]).version
-    assert hot.replace(memory("late"), gone) == 0
-    assert isinstance(get(hot, ITEM), Gone)
-    assert hot.claim(10, 30) == []
-
-
-def test_what_has_left_is_replaced_by_something_newer(hot: HotTier) -> None:
-    version = put(hot, memory(id="now")).version + 10**12
-    assert hot.replace(ITEM, version) == version + 1
-    assert hot.replace(memory("again"), version + 1, above=version + 10) == version + 11

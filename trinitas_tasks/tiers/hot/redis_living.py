@@ -1,6 +1,6 @@
 """Living on Redis. Keys, all under the namespace:
 
-    uses, used           hash   reads that are not in a batch yet, and the last (us), by PERSONA:ID
+    uses, used           zset   PERSONA:ID by how many reads are not in a batch yet, and by the last of them (us)
     trail:PERSONA        list   "us PERSONA:ID ..": what it read at one time, the last of them last
     trails               set    the personas that have one
     signals              list   "us PERSONA:ID by said us": when it came, what was said, when that was

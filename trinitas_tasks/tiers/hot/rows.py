@@ -13,7 +13,7 @@ from trinitas_tasks.errors import InvalidMemory
 from trinitas_tasks.model import Key, MemoryItem, Record
 from trinitas_tasks.tiers.hot.interface import Barred, Gone, Standing
 
-OVERHEAD_BYTES: Final = 800
+OVERHEAD_BYTES: Final = 680
 """What Redis needs for a copy around its body and its name, as tests/contract/test_hot_copies_redis.py measures it."""
 WORTH_BYTES: Final = 1024
 

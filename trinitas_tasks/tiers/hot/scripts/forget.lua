@@ -41,8 +41,8 @@ if ended then redis.call('ZADD', granting, math.floor(now_us / 1000), ARGV[1]) e
 redis.call('SET', clock, string.format('%.0f', math.max(highest, ended and ends or version)))
 struck(ARGV[1])
 redis.call('ZREM', space .. 'leaving', ARGV[1])
-redis.call('HDEL', space .. 'uses', ARGV[1])
-redis.call('HDEL', space .. 'used', ARGV[1])
+redis.call('ZREM', space .. 'uses', ARGV[1])
+redis.call('ZREM', space .. 'used', ARGV[1])
 -- what was noted of it must not come after; see noted
 if redis.call('EXISTS', space .. 'trails', space .. 'signals', space .. 'batch') > 0 then
   redis.call('ZADD', space .. 'forgot', now, ARGV[1])

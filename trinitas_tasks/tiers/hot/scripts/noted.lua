@@ -29,11 +29,13 @@ local function signal_of(entry)
 end
 
 local function take_uses()
-  for _, member in ipairs(redis.call('HRANDFIELD', uses, limit)) do
-    local count, last = redis.call('HGET', uses, member), redis.call('HGET', used, member)
-    redis.call('HDEL', uses, member)
-    redis.call('HDEL', used, member)
-    if last then redis.call('RPUSH', batch .. ':uses', member, count, last) end
+  local longest = redis.call('ZRANGE', used, 0, limit - 1, 'WITHSCORES')
+  for i = 1, #longest, 2 do
+    local member, last = longest[i], string.format('%.0f', tonumber(longest[i + 1]))
+    local count = redis.call('ZSCORE', uses, member)
+    redis.call('ZREM', uses, member)
+    redis.call('ZREM', used, member)
+    if count then redis.call('RPUSH', batch .. ':uses', member, string.format('%.0f', tonumber(count)), last) end
   end
 end
 

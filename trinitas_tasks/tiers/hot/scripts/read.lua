@@ -13,16 +13,27 @@ local grants = space .. 'grants:'
 local read, fetched, step, age = 0, 0, now, false
 -- include _worth
 
+local uses, used, worths = space .. 'uses', {}, {}
+
 -- a copy is worth more with each read, and some are given their time anew
-local function used(record, member, count, body, sliding_ms)
+local function used_copy(record, member, count, body, sliding_ms)
   age = age or tonumber(redis.call('HGET', space .. 'copies', 'age')) or 0
-  local value = worth_of(count, size_of(member, #body), age)
-  redis.call('ZADD', space .. 'worth', 'XX', string.format('%.17g', value), member)
+  worths[#worths + 1] = worth_of(count, size_of(member, #body), age)
+  worths[#worths + 1] = member
   if sliding_ms then
     local ends_ms = string.format('%.0f', math.floor(now_us / 1000) + sliding_ms)
     redis.call('HSET', record, 'x', ends_ms)
     redis.call('PEXPIRE', record, sliding_ms)
     redis.call('ZADD', space .. 'ends', 'XX', ends_ms, member)
+  end
+end
+
+-- many in one call: Lua cannot pass more than some thousands of arguments
+local function in_parts(list, ...)
+  for first = 1, #list, 1000 do
+    local part = {...}
+    for i = first, math.min(first + 999, #list) do part[#part + 1] = list[i] end
+    redis.call(unpack(part))
   end
 end
 
@@ -43,9 +54,10 @@ for i = 1, #KEYS do
   elseif touch then
     local count = (tonumber(f[3]) or 0) + 1
     redis.call('HSET', KEYS[i], 'c', count, 'a', now)
-    redis.call('HINCRBY', space .. 'uses', member, 1)
-    redis.call('HSET', space .. 'used', member, now)
-    if f[6] then used(KEYS[i], member, count, f[1], f[7]) end
+    redis.call('ZINCRBY', uses, 1, member)
+    used[#used + 1] = now
+    used[#used + 1] = member
+    if f[6] then used_copy(KEYS[i], member, count, f[1], f[7]) end
     if f[8] then fetched = fetched + redis.call('HDEL', KEYS[i], 'q') end
     if read < 3 then step = step .. ' ' .. member end
     read = read + 1
@@ -55,6 +67,8 @@ for i = 1, #KEYS do
   end
 end
 if read > 0 then
+  in_parts(used, 'ZADD', space .. 'used')
+  in_parts(worths, 'ZADD', space .. 'worth', 'XX')
   local steps = redis.call('RPUSH', space .. 'trail:' .. reader, step)
   if steps == 1 then redis.call('SADD', space .. 'trails', reader) end
   if steps > 1000 then redis.call('LPOP', space .. 'trail:' .. reader) end

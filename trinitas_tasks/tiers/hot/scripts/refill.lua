@@ -17,9 +17,9 @@ if type(redis.pcall('HSET', copies, 'refilled', string.format('%.0f', now_ms))) 
 
 -- reads that are not settled yet count, too
 local function uses(member, count, last)
-  local reads = tonumber(count) + (tonumber(redis.call('HGET', space .. 'uses', member)) or 0)
-  local used = redis.call('HGET', space .. 'used', member)
-  return reads, used and tonumber(used) > tonumber(last) and used or last
+  local reads = tonumber(count) + (tonumber(redis.call('ZSCORE', space .. 'uses', member)) or 0)
+  local used = redis.call('ZSCORE', space .. 'used', member)
+  return reads, used and tonumber(used) > tonumber(last) and string.format('%.0f', tonumber(used)) or last
 end
 
 -- a copy that is warmed lasts as long as one that is made now
@@ -50,8 +50,8 @@ for i = 1, #KEYS do
       redis.call('PEXPIRE', KEYS[i], string.format('%.0f', ttl_ms))
       entered(member, size, now_ms + ttl_ms, wanted, false)
     elseif asked then  -- nobody will find it here, so it is counted now
-      redis.call('HINCRBY', space .. 'uses', member, 1)
-      redis.call('HSET', space .. 'used', member, now)
+      redis.call('ZINCRBY', space .. 'uses', 1, member)
+      redis.call('ZADD', space .. 'used', now, member)
       redis.call('HINCRBY', space .. 'reads', persona .. ':read', 1)
       redis.call('HINCRBY', space .. 'reads', persona .. ':fetched', 1)
     end

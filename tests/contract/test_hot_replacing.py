@@ -1,0 +1,74 @@
+"""What every hot tier promises to those who put something in the place of one version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.benches import Bench, archive_all, benches, get, put, standing
+from tests.support import key_of, memory
+from trinitas_tasks.errors import Overloaded
+from trinitas_tasks.tiers.hot.interface import Gone, HotTier
+
+ITEM = memory()
+KEY = key_of(ITEM)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    yield from benches(request)
+
+
+@pytest.fixture
+def hot(bench: Bench) -> HotTier:
+    return bench.tier()
+
+
+def test_a_version_is_replaced_and_to_be_archived(hot: HotTier) -> None:
+    before = put(hot, ITEM).version
+    archive_all(hot)
+    for _ in range(2):
+        hot.read("athena", ["m1"], touch=True)
+    generation = hot.probe("athena", "q").generation
+    version = hot.replace(memory("replaced"), before)
+    assert version > before
+    found = standing(hot, ITEM)
+    assert (found.item.content, found.version, found.item.access_count) == ("replaced", version, 2)
+    assert [(each.key, each.version) for each in hot.claim(10, 30)] == [(KEY, version)]
+    assert hot.unarchived(KEY)
+    assert hot.probe("athena", "q").generation != generation
+    assert hot.copies().count == 0
+
+
+def test_another_version_or_a_grave_is_not_replaced(hot: HotTier) -> None:
+    before = put(hot, ITEM).version
+    now = put(hot, memory("now")).version
+    for version in (before, now + 1):
+        assert hot.replace(memory("late"), version) == 0
+    assert standing(hot, ITEM).item.content == "now"
+    gone = hot.forget([KEY]).version
+    assert hot.replace(memory("late"), gone) == 0
+    assert isinstance(get(hot, ITEM), Gone)
+    assert hot.claim(10, 30) == []
+
+
+def test_what_has_left_is_replaced_by_something_newer(hot: HotTier) -> None:
+    version = put(hot, memory(id="now")).version + 10**12
+    assert hot.replace(ITEM, version) == version + 1
+    assert hot.replace(memory("again"), version + 1, above=version + 10) == version + 11
+
+
+def test_who_replaces_tells_nobody_so_the_next_write_does(hot: HotTier) -> None:
+    version = put(hot, ITEM).version
+    hot.claim(10, 30)
+    hot.replace(memory("replaced"), version)
+    assert put(hot, memory(id="next")).nudge
+
+
+def test_a_full_outbox_refuses_a_replacement(bench: Bench) -> None:
+    hot = bench.tier(outbox_limit=1)
+    version = put(hot, ITEM).version
+    with pytest.raises(Overloaded):
+        hot.replace(memory("replaced"), version)
+    assert standing(hot, ITEM).version == version
