@@ -80,7 +80,7 @@ class Year:
         self.archive = SqlArchive(f"sqlite:///{self.folder / 'archive.db'}")
         self.archive.migrate()
         # a week between two scores of one memory: beside 200,000 memories a year has 300,000,000 days of life
-        settings = Settings(CACHE_SIZE_MB=self.cache_mb, TRINITAS_LIFE={"*": {"score_hours": 168}})
+        settings = Settings(**{"CACHE_SIZE_MB": self.cache_mb, "TRINITAS_LIFE": {"*": {"score_hours": 168}}})
         self.runtime = Runtime(
             settings,
             hot=self.hot,

@@ -331,7 +331,7 @@ def test_what_is_left_asks_for_another_run(workers: Workers, monkeypatch: pytest
     items = [made(workers.world, f"a walk {n}", id=f"n{n}", age_days=9) for n in range(5)]
     remembered(workers, *items)
     workers.nudged.clear()
-    done = []
+    done: list[int] = []
     while not done or workers.nudged:
         workers.nudged.clear()
         done.append(workers.jobs.archive_old()["changed"])

@@ -44,7 +44,7 @@ def score_importance(personas: Sequence[str], sweep: Sweep) -> Report:
     told = archive.feedback(FEEDBACK)
     report = Report(more=len(told) == FEEDBACK and not sweep.dry)
     for persona in personas:
-        weights = {**importance.DEFAULT_WEIGHTS, **archive.weights(persona)}
+        weights: Mapping[str, float] = {**importance.DEFAULT_WEIGHTS, **archive.weights(persona)}
         mine = [each for each in told if each.key.persona == persona]
         learned, weights = _learned(persona, mine, weights, sweep) if mine else (Report(), weights)
         done = {each.key for each in learned.decisions}
