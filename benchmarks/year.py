@@ -32,7 +32,7 @@ from trinitas_tasks.embedding.stub import HashEmbedder
 from trinitas_tasks.model import Key, MemoryItem, MemoryType
 from trinitas_tasks.policy.life import LifeTask
 from trinitas_tasks.runtime import Runtime
-from trinitas_tasks.settings import Settings
+from trinitas_tasks.settings import load_settings
 from trinitas_tasks.tasks.jobs import Jobs
 from trinitas_tasks.tiers.archive.sql import SqlArchive
 from trinitas_tasks.tiers.hot.interface import Write
@@ -80,7 +80,8 @@ class Year:
         self.archive = SqlArchive(f"sqlite:///{self.folder / 'archive.db'}")
         self.archive.migrate()
         # a week between two scores of one memory: beside 200,000 memories a year has 300,000,000 days of life
-        settings = Settings(**{"CACHE_SIZE_MB": self.cache_mb, "TRINITAS_LIFE": {"*": {"score_hours": 168}}})
+        rules = {"*": {"score_hours": 168}}
+        settings = load_settings(overrides={"cache_size_mb": self.cache_mb, "life": rules}, stack=False)
         self.runtime = Runtime(
             settings,
             hot=self.hot,
