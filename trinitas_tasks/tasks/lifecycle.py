@@ -60,9 +60,12 @@ class Lifecycle(Mending):
 
     def sweep_outbox(self) -> dict[str, Any]:
         """Nudge ingest if anything is due: a lost message only delays."""
-        due = self.runtime.hot.due()
-        if due:
+        run = self.runtime
+        started, began = run.clock(), time.monotonic()
+        due = run.hot.due()
+        if due:  # a row for every look, every 5 s, would tell nothing
             self.nudge("ingest")
+            self._log(Run(LifeTask.SWEEP_OUTBOX, started, time.monotonic() - began, 1, 1, 0, {}))
         return {"due": due}
 
     def flush_access(self) -> dict[str, Any]:
