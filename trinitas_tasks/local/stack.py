@@ -16,7 +16,7 @@ from trinitas_tasks.local.plan import Options, Plan, configured_redis, plan
 from trinitas_tasks.local.processes import SERVERS
 from trinitas_tasks.local.readiness import LOOK_SECONDS, Start
 from trinitas_tasks.local.records import Record, Secrets
-from trinitas_tasks.local.supervision import DEAD, Supervisor
+from trinitas_tasks.local.supervision import DEAD, Info, Supervisor
 from trinitas_tasks.local.watcher import Quiet, Watcher
 from trinitas_tasks.settings import Settings, hide_password
 
@@ -24,6 +24,8 @@ UP_SECONDS = 180.0
 STOP_SECONDS = 20.0
 """A little more than the supervisor grants each process before it kills it."""
 UNLOCK_SECONDS = 60.0
+ENDING_SECONDS = 2.0
+"""How long a supervisor that answers no more may take to be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,9 @@ class Stack:
 
     def status(self) -> Status:
         record = self._living()
-        if record is None:
+        found = None if record is None else self._processes(record)
+        if record is None or found is None:
             return Status(str(self.home.path), False, leftovers=tuple(each.pid for each in marks.marked(self.home)))
-        found = self._supervisor(record).processes()
         shown = tuple(
             ProcessStatus(
                 name=name,
@@ -128,6 +130,18 @@ class Stack:
             flower=record.flower.url if record.flower else None,
             processes=shown,
         )
+
+    def _processes(self, record: Record) -> dict[str, Info] | None:
+        """None where the supervisor ended while it was asked. Raises: StackError."""
+        try:
+            return self._supervisor(record).processes()
+        except StackError:
+            until = time.monotonic() + ENDING_SECONDS
+            while self._living() is not None:  # a killed process closes its connections a moment before it is gone
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+            return None
 
     def _living(self) -> Record | None:
         """The record, if the supervisor that it names lives and is this home's (pids are used again)."""
