@@ -125,7 +125,9 @@ class Lifecycle(Mending):
 
     def undo(self, seq: int) -> dict[str, Any]:
         """Take a consolidation back."""
-        return explaining.told(consolidating.undo(seq, index=self.runtime.index, now=self.runtime.clock()))
+        done = consolidating.undo(seq, index=self.runtime.index, now=self.runtime.clock())
+        self.nudge("ingest")
+        return explaining.told(done)
 
     def consolidations(self, persona: str | None, limit: int) -> list[dict[str, Any]]:
         """What was consolidated, newest first."""
@@ -212,19 +214,21 @@ class Lifecycle(Mending):
                 personas, hot=run.hot, archive=run.archive, seconds=seconds, limit=limit, now=now, dry=dry
             ),
             LifeTask.SCORE_IMPORTANCE: lambda personas: scoring.score_importance(personas, sweep),
-            LifeTask.CONSOLIDATE: lambda personas: consolidating.consolidate(personas, sweep),
+            LifeTask.CONSOLIDATE: lambda personas: self._followed(consolidating.consolidate(personas, sweep), dry),
             LifeTask.ARCHIVE_OLD: lambda personas: ageing.archive_old(personas, sweep),
-            LifeTask.PRUNE: lambda personas: self._pruned(personas, sweep),
+            LifeTask.PRUNE: lambda personas: self._followed(forgetting.prune(personas, sweep), dry),
             LifeTask.DETECT_ANOMALIES: lambda _: watching.detect_anomalies(
                 hot=run.hot, archive=run.archive, now=now, limit=limit, dry=dry
             ),
         }
         return every[task]
 
-    def _pruned(self, personas: Sequence[str], sweep: Sweep) -> Report:
-        report = forgetting.prune(personas, sweep)
-        if not sweep.dry and "delete" in by_action(report.decisions):
-            self.nudge("forget")
+    def _followed(self, report: Report, dry: bool) -> Report:
+        """Have the ingest worker take over at once what was decided; it would find it by itself."""
+        actions = {each.action for each in report.decisions}
+        for action, job in (("delete", "forget"), (consolidating.KEPT, "ingest")):
+            if action in actions and not dry:
+                self.nudge(job)
         return report
 
     def _swept(self) -> Report:

@@ -6,7 +6,8 @@ note beside a memory. Each is written down before it is done, with what it chang
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -26,8 +27,8 @@ KEPT, LINKED = "keep", "link"
 COMPARED: Final = 5
 """With so many of its neighbours a memory is compared."""
 MARK: Final = "linked"
-PAGE: Final = 500
-"""Working memories looked at a time."""
+KEPT_MARK: Final = "kept"
+"""How far the working memories were looked through; they are again and again."""
 
 InferType = Callable[[MemoryItem], MemoryType]
 """What a working memory becomes."""
@@ -35,28 +36,42 @@ InferType = Callable[[MemoryItem], MemoryType]
 
 def consolidate(personas: Sequence[str], sweep: Sweep, infer: InferType = consolidation.infer) -> Report:
     """Keep working memories of these personas that are worth it, and link near-duplicates among what came since the
-    last run, of which at most ``limit`` are looked at. Raises: Unavailable."""
-    report = Report()
-    for persona in personas:
-        report += _kept(persona, sweep, infer)
-    return report + _linked(set(personas), sweep)
+    last run; of either at most ``limit`` are looked at. Raises: Unavailable."""
+    asked = set(personas)
+    everybody = asked >= set(sweep.index.archive.personas())
+    kept = _kept(personas, sweep, infer, everybody=everybody)
+    linked = _linked(asked, sweep, everybody=everybody)
+    return replace(kept + linked, more=kept.more or linked.more)
 
 
 # Working memories that become lasting ones.
 
 
-def _kept(persona: str, sweep: Sweep, infer: InferType) -> Report:
-    examined, decisions, changed, after = 0, list[Decision](), 0, 0
+def _kept(personas: Sequence[str], sweep: Sweep, infer: InferType, *, everybody: bool) -> Report:
+    archive, working = sweep.index.archive, frozenset({MemoryType.WORKING})
+    if everybody:
+        after = 0 if sweep.dry else archive.mark(KEPT_MARK)
+        looked = archive.chosen(Choice(types=working, after=after), sweep.limit)
+    else:
+        looked = [life for persona in personas for life in _working(persona, sweep)]
+    due = [each for life in looked if (each := _worth(life, sweep, infer)) is not None]
+    decisions = tuple(Decision(each.key, KEPT, each.why) for each in due)
+    if sweep.dry:
+        return Report(len(looked), decisions)
+    changed = _keep(due, looked, sweep)
+    more = everybody and len(looked) == sweep.limit
+    if everybody:
+        archive.put_mark(KEPT_MARK, looked[-1].seq if more else 0)
+    return Report(len(looked), decisions, changed, more=more)
+
+
+def _working(persona: str, sweep: Sweep) -> Iterator[Life]:
+    after = 0
     while page := sweep.index.archive.chosen(
-        Choice(persona=persona, types=frozenset({MemoryType.WORKING}), after=after), PAGE
+        Choice(persona=persona, types=frozenset({MemoryType.WORKING}), after=after), sweep.limit
     ):
-        after, examined = page[-1].seq, examined + len(page)
-        due = [each for life in page if (each := _worth(life, sweep, infer)) is not None]
-        decisions += [Decision(each.key, KEPT, each.why) for each in due]
-        changed += 0 if sweep.dry else _keep(due, page, sweep)
-        if len(page) < PAGE:
-            break
-    return Report(examined, tuple(decisions), changed)
+        yield from page
+        after = page[-1].seq
 
 
 def _worth(life: Life, sweep: Sweep, infer: InferType) -> Consolidation | None:
@@ -92,7 +107,7 @@ def _undone(key: Key, kind: str, sweep: Sweep) -> bool:
 # Memories that say the same.
 
 
-def _linked(personas: set[str], sweep: Sweep) -> Report:
+def _linked(personas: set[str], sweep: Sweep, *, everybody: bool) -> Report:
     archive = sweep.index.archive
     fresh = archive.chosen(Choice(after=archive.mark(MARK)), sweep.limit)
     try:
@@ -104,7 +119,6 @@ def _linked(personas: set[str], sweep: Sweep) -> Report:
         return Report(len(fresh), decisions)
     turns = [Turn(each.key, each.version, representative=str(each.after["representative"])) for each in links]
     new = archive.consolidate(links, turns)
-    everybody = {life.key.persona for life in fresh} <= personas
     if fresh and everybody:
         archive.put_mark(MARK, fresh[-1].seq)
     return Report(len(fresh), decisions, len(new), more=everybody and len(fresh) == sweep.limit)

@@ -55,7 +55,7 @@ def prune(personas: Sequence[str], sweep: Sweep) -> Report:
     for persona in personas:
         decided: set[Key] = set()
         for part in (_faded, _overflowing, _expired):
-            left = replace(sweep, limit=sweep.limit - len(report.decisions))
+            left = replace(sweep, limit=max(sweep.limit - report.examined, 0))
             found = part(persona, left, decided)
             report += found
             decided |= {each.key for each in found.decisions}

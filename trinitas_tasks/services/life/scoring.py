@@ -39,21 +39,24 @@ class Assessed:
 
 def score_importance(personas: Sequence[str], sweep: Sweep) -> Report:
     """Compute the importance of the memories of these personas whose last one is too old or that have none; and learn
-    from feedback which features matter to a persona. ``limit`` counts for each of them. Raises: Unavailable."""
+    from feedback which features matter to a persona. Raises: Unavailable."""
     archive = sweep.index.archive
     told = archive.feedback(FEEDBACK)
     report = Report(more=len(told) == FEEDBACK and not sweep.dry)
     for persona in personas:
+        left = sweep.limit - report.examined
         weights: Mapping[str, float] = {**importance.DEFAULT_WEIGHTS, **archive.weights(persona)}
         mine = [each for each in told if each.key.persona == persona]
         learned, weights = _learned(persona, mine, weights, sweep) if mine else (Report(), weights)
         done = {each.key for each in learned.decisions}
         before = sweep.now - timedelta(hours=sweep.rules(persona).score_hours)
         choice = Choice(persona=persona, scored_before=before, order=Order.SCORING)
-        found = archive.chosen(choice, sweep.limit + 1 + (len(done) if sweep.dry else 0))
+        found = archive.chosen(choice, left + 1 + (len(done) if sweep.dry else 0))
         due = [life for life in found if life.key not in done]
-        scored = _scored(persona, due[: sweep.limit], weights, sweep)
-        report += replace(learned + scored, more=report.more or len(due) > sweep.limit)
+        scored = _scored(persona, due[:left], weights, sweep)
+        report += replace(learned + scored, more=report.more or len(due) > left)
+        if report.examined >= sweep.limit:
+            return replace(report, more=report.more or persona != personas[-1])
     return report
 
 

@@ -21,6 +21,8 @@ RECENCY_HALF_LIFE_DAYS: Final = 0.25
 """A memory that was read six hours ago is half as likely to be read as one that was read now."""
 OVERHEAD_BYTES: Final = 500
 """What a copy takes beside its body, roughly: only for the choice; the hot tier counts for itself."""
+LEAST: Final = 50
+"""So many are loaded for each persona, however many there are."""
 SHARE: Final = 0.5
 """So much of the room is filled with guesses at most: the other half is left to what is really read."""
 
@@ -35,16 +37,16 @@ def warm_cache(
     now: datetime,
     dry: bool = False,
 ) -> Report:
-    """Load copies, at most ``limit`` for each of these personas, for so many seconds: what is read after what it read
+    """Load copies, about ``limit`` of all these personas, for so many seconds: what is read after what it read
     last, then the important, often and recently read ones. All together they take half of the room at most.
 
     Raises: Unavailable.
     """
-    room = int(hot.copies().limit * SHARE)
+    room, each_has = int(hot.copies().limit * SHARE), max(limit // max(len(personas), 1), LEAST)
     examined = 0
     expected: list[tuple[float, Life]] = []
     for persona in personas:
-        candidates = _candidates(persona, archive, limit, now)
+        candidates = _candidates(persona, archive, each_has, now)
         examined += len(candidates)
         expected += [(chance, life) for life, chance in candidates]
     chosen: list[tuple[float, Life]] = []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
@@ -17,7 +18,7 @@ from trinitas_tasks.policy.bursts import dropped, severity, unusual
 from trinitas_tasks.policy.junk import junk
 from trinitas_tasks.policy.text import content_text
 from trinitas_tasks.services.life.report import Decision, Report
-from trinitas_tasks.tiers.archive.interface import Archive, Run
+from trinitas_tasks.tiers.archive.interface import Archive
 from trinitas_tasks.tiers.archive.lives import Choice, Life
 from trinitas_tasks.tiers.hot.interface import HotTier, Searches
 
@@ -30,6 +31,9 @@ REPEATED: Final = 20
 SHOWN: Final = 5
 """So many examples of one finding are named."""
 LETTERS: Final = 100
+MOST: Final = 50_000
+"""So many memories one run looks at."""
+TEXT: Final = 80
 JUNK_SHARE: Final = 0.2
 """A warning where more of what a persona wrote is junk, and a note below."""
 
@@ -52,28 +56,30 @@ class Finding:
 
 
 def detect_anomalies(*, hot: HotTier, archive: Archive, now: datetime, limit: int, dry: bool = False) -> Report:
-    """Look at what came since the last run, at most ``limit`` memories, and at how searches went.
+    """Look at what came since the last run, ``limit`` memories at a time, and at how searches went.
 
     Raises: Unavailable.
     """
     before = [run.detail for run in archive.runs(TASK, BEFORE)]
-    findings: list[Finding] = []
+    seen, findings = _Seen(), list[Finding]()
     try:
-        fresh = archive.chosen(Choice(cold=None, after=archive.mark(MARK)), limit)
+        after = _look(seen, archive, limit)
     except ArchiveError as error:
-        fresh = []
+        after = 0
         findings.append(Finding("critical", "unreadable", "", str(error), "restore the archive from a backup"))
     searches = {each.persona: each for each in hot.searches()}
-    findings += _bursts(fresh, before)
-    findings += _junk(fresh)
-    findings += _runaways(fresh)
-    findings += _unreadable(archive)
-    findings += _drops(searches, before)
-    if fresh and not dry:
-        archive.put_mark(MARK, fresh[-1].seq)
+    findings += [
+        *_bursts(seen, before),
+        *_junk(seen),
+        *_runaways(seen),
+        *_unreadable(archive),
+        *_drops(searches, before),
+    ]
+    if after and not dry:
+        archive.put_mark(MARK, after)
     detail: dict[str, JsonValue] = {
         "findings": [each.told() for each in findings],
-        "arrived": dict(Counter(life.key.persona for life in fresh)),
+        "arrived": dict(seen.arrived),
         "searches": {persona: [each.asked, each.empty] for persona, each in searches.items()},
         "until": now.isoformat(),
     }
@@ -81,48 +87,76 @@ def detect_anomalies(*, hot: HotTier, archive: Archive, now: datetime, limit: in
         Decision(Key(each.persona, ", ".join(each.ids)), each.severity, f"{each.kind}: {each.evidence}; {each.action}")
         for each in findings
     )
-    return Report(len(fresh), decisions, 0, detail=detail, more=len(fresh) == limit and not dry)
+    return Report(seen.arrived.total(), decisions, 0, detail=detail)
 
 
-def _by_persona(lives: Sequence[Life]) -> Mapping[str, list[Life]]:
-    found: dict[str, list[Life]] = {}
-    for life in lives:
-        found.setdefault(life.key.persona, []).append(life)
-    return found
+@dataclass(slots=True)
+class _Seen:
+    """What is kept of the memories that came: by persona how many, what is junk of them and why, and what was said how
+    often, with some of their ids."""
+
+    arrived: Counter[str] = field(default_factory=Counter)
+    junk: dict[str, Counter[str]] = field(default_factory=dict)
+    junk_ids: dict[str, list[str]] = field(default_factory=dict)
+    said: dict[str, Counter[bytes]] = field(default_factory=dict)
+    said_by: dict[bytes, list[str]] = field(default_factory=dict)
+    texts: dict[bytes, str] = field(default_factory=dict)
+
+    def take(self, life: Life) -> None:
+        """One more."""
+        persona, item = life.key.persona, life.record.item
+        self.arrived[persona] += 1
+        if (why := junk(item)) is not None:
+            self.junk.setdefault(persona, Counter())[why] += 1
+            _some(self.junk_ids.setdefault(persona, []), life.key.id)
+        text = " ".join(content_text(item).lower().split())
+        digest = hashlib.blake2b(f"{persona}\0{text}".encode(), digest_size=12).digest()
+        self.said.setdefault(persona, Counter())[digest] += 1
+        self.texts.setdefault(digest, text[:TEXT])
+        _some(self.said_by.setdefault(digest, []), life.key.id)
 
 
-def _bursts(fresh: Sequence[Life], before: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    for persona, mine in _by_persona(fresh).items():
+def _some(ids: list[str], more: str) -> None:
+    if len(ids) < SHOWN:
+        ids.append(more)
+
+
+def _look(seen: _Seen, archive: Archive, limit: int) -> int:
+    """Take what came; the number of the last. What is more than one run takes is left to the next one."""
+    after = archive.mark(MARK)
+    while seen.arrived.total() < MOST and (fresh := archive.chosen(Choice(cold=None, after=after), limit)):
+        for life in fresh:
+            seen.take(life)
+        after = fresh[-1].seq
+    return after
+
+
+def _bursts(seen: _Seen, before: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    for persona, count in seen.arrived.items():
         earlier = [int(detail.get("arrived", {}).get(persona, 0)) for detail in before]
-        if (how := severity(unusual(len(mine), earlier))) is not None:
+        if (how := severity(unusual(count, earlier))) is not None:
             mean = sum(earlier) / len(earlier)
-            evidence = f"{len(mine):,} memories since the last run; usually {mean:,.0f}"
+            evidence = f"{count:,} memories since the last run; usually {mean:,.0f}"
             yield Finding(how, "burst of writes", persona, evidence, "see who writes: a loop, or an import?")
 
 
-def _junk(fresh: Sequence[Life]) -> Iterator[Finding]:
-    for persona, mine in _by_persona(fresh).items():
-        found = [(life, why) for life in mine if (why := junk(life.record.item)) is not None]
-        if not found:
-            continue
-        share = len(found) / len(mine)
-        reasons = ", ".join(f"{count} × {why}" for why, count in Counter(why for _, why in found).most_common(3))
-        how = "warning" if share > JUNK_SHARE and len(found) > 1 else "info"
-        evidence = f"{len(found):,} of {len(mine):,} new memories look like junk: {reasons}"
-        ids = tuple(life.key.id for life, _ in found[:SHOWN])
+def _junk(seen: _Seen) -> Iterator[Finding]:
+    for persona, reasons in seen.junk.items():
+        count, of = reasons.total(), seen.arrived[persona]
+        told = ", ".join(f"{number} × {why}" for why, number in reasons.most_common(3))
+        how = "warning" if count > JUNK_SHARE * of and count > 1 else "info"
+        evidence = f"{count:,} of {of:,} new memories look like junk: {told}"
+        ids = tuple(seen.junk_ids[persona])
         yield Finding(how, "junk", persona, evidence, "forget them, and see what writes them", ids)
 
 
-def _runaways(fresh: Sequence[Life]) -> Iterator[Finding]:
-    for persona, mine in _by_persona(fresh).items():
-        said: dict[str, list[str]] = {}
-        for life in mine:
-            said.setdefault(" ".join(content_text(life.record.item).lower().split()), []).append(life.key.id)
-        for text, ids in said.items():
-            if len(ids) > REPEATED:
-                evidence = f"{len(ids):,} times the same: {text[:80]!r}"
+def _runaways(seen: _Seen) -> Iterator[Finding]:
+    for persona, said in seen.said.items():
+        for digest, count in said.most_common(SHOWN):
+            if count > REPEATED:
+                evidence = f"{count:,} times the same: {seen.texts[digest]!r}"
                 action = "whoever writes it should give it one id, or write within TRINITAS_DEDUP_SECONDS"
-                yield Finding("warning", "runaway duplicates", persona, evidence, action, tuple(ids[:SHOWN]))
+                yield Finding("warning", "runaway duplicates", persona, evidence, action, tuple(seen.said_by[digest]))
 
 
 def _unreadable(archive: Archive) -> Iterator[Finding]:
@@ -130,7 +164,9 @@ def _unreadable(archive: Archive) -> Iterator[Finding]:
     for persona, count in Counter(letter.key.persona for letter in letters).items():
         ids = tuple(letter.key.id for letter in letters if letter.key.persona == persona)
         evidence = f"{count:,} records could not be archived"
-        yield Finding("warning", "dead letters", persona, evidence, "`trinitas dead-letters` shows why", ids[:SHOWN])
+        yield Finding(
+            "warning", "dead letters", persona, evidence, "`trinitas dead-letters list` shows why", ids[:SHOWN]
+        )
 
 
 def _drops(searches: Mapping[str, Searches], before: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -150,9 +186,3 @@ def _drops(searches: Mapping[str, Searches], before: Sequence[Mapping[str, Any]]
             evidence = f"{empty:,} of {asked:,} searches since the last run found nothing"
             action = "`trinitas doctor`; are filters too narrow, or was something archived that is needed?"
             yield Finding(how, "searches without hits", persona, evidence, action)
-
-
-def last_findings(run: Run | None) -> list[dict[str, Any]]:
-    """What the last run found."""
-    found: Any = [] if run is None else run.detail.get("findings", [])
-    return list(found)
