@@ -39,6 +39,11 @@ _PAST = (
     r"was|were|did|had|went|said|told|met|came|saw|found|made|took|gave|got|sent|left|bought|broke|began|"
     r"kept|lost|ran|felt|forgot|wrote|put up|sold|spent|thought|won|knew|heard|brought|fell|rose|shut down"
 )
+_LASTING = (
+    "lives?|works?|costs?|contains?|supports?|uses|runs|belongs?|listens?|requires?|stores?|serves|owns?|accepts?|returns|"
+    "provides?|expires|allows?|depends?"
+)
+"""What lasts, in the present tense."""
 _WEEKDAYS = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _MONTHS = r"(?:january|february|march|april|may|june|july|august|september|october|november|december)"
 
@@ -61,7 +66,7 @@ PROCEDURAL: Final = (
 
 SEMANTIC: Final = (
     Sign(r"\b(?:means|is called|is defined as|refers to|stands for|equals|is short for)\b", 2.0),
-    Sign(r"\b(?:is|are|has|have|lives?|works?|costs?|contains?|supports?|uses|runs|belongs?)\b", 1.0, 2),
+    Sign(rf"\b(?:is|are|has|have|{_LASTING})\b", 1.0, 2),
     Sign(r"\b(?:prefers?|likes?|dislikes?|loves?|hates?|favou?rite|allergic)\b", 1.0, 2),
     Sign(r"\b(?:always|never|usually|only|speaks?)\b", 1.0, 2),
     Sign(

@@ -22,6 +22,9 @@ from trinitas_tasks.tiers.hot.interface import HotTier
 DEPTH: Final = 4
 """How many times what is asked for is asked of full text: some of it was forgotten or changed meanwhile."""
 
+USED: Final = 0.1
+"""To be a hit of at least this relevance counts as an access; what is hardly an answer was not used."""
+
 Search = Callable[[], tuple[Answer, bool]]
 
 
@@ -44,13 +47,23 @@ class Answering:
         named = list(answer.found)
         if not query.skip:
             named = self._with(named, [item for item in spooled if admits(query, item)], query, now)
-        keys = list(dict.fromkeys(key for each in named for key in (*each.before, each.key, *each.after)))
-        scoped = not (query.among or query.everybody)
-        records = self._front.read_scoped(query.persona, keys) if scoped else self._front.read_whole(keys)
-        items = {key: record.item for key, record in zip(keys, records, strict=True) if record is not None}
+        used = dict.fromkeys(each.key for each in named if each.score >= USED)
+        beside = dict.fromkeys(
+            key for each in named for key in (*each.before, each.key, *each.after) if key not in used
+        )
+        items = {**self._read(list(used), query, touch=True), **self._read(list(beside), query, touch=False)}
         hits = [_hit(each, items) for each in named if each.key in items and admits(query, items[each.key])]
         more = following(query) if answer.more or len(hits) > query.limit else None
         return Recall(tuple(hits[: query.limit]), answer.answered, answer.degraded, cached, more)
+
+    def _read(self, keys: Sequence[Key], query: Query, *, touch: bool) -> dict[Key, MemoryItem]:
+        if not keys:
+            return {}
+        if query.among or query.everybody:
+            records = self._front.read_whole(keys, touch=touch)
+        else:
+            records = self._front.read_scoped(query.persona, keys, touch=touch)
+        return {key: record.item for key, record in zip(keys, records, strict=True) if record is not None}
 
     @staticmethod
     def _with(named: list[Found], items: Iterable[MemoryItem], query: Query, now: datetime) -> list[Found]:

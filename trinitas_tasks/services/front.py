@@ -143,22 +143,22 @@ class Front:
             logger.debug("nor the archive: %s", error)
             return None
 
-    def read(self, persona: str, ids: Sequence[str]) -> list[Record | None]:
+    def read(self, persona: str, ids: Sequence[str], *, touch: bool = True) -> list[Record | None]:
         """The memories in order, from the hot tier, or else the archive, of which the hot tier then has copies.
 
-        Counts as an access. Raises: Unavailable.
+        ``touch`` counts it as an access. Raises: Unavailable.
         """
-        return self.read_scoped(persona, [Key(persona, each) for each in ids])
+        return self.read_scoped(persona, [Key(persona, each) for each in ids], touch=touch)
 
-    def read_scoped(self, reader: str, keys: Sequence[Key]) -> list[Record | None]:
+    def read_scoped(self, reader: str, keys: Sequence[Key], *, touch: bool = True) -> list[Record | None]:
         """The same of several owners: what the reader may not see, by what the hot tier says now, is not there.
 
         Nor is another's memory of which a change waits in the spool: a forget may be among them, which ends grants.
         """
         spooled = self._waiting_of(keys)  # first: what is replayed meanwhile is in the hot tier then
-        records = self._hot.read_scoped(reader, keys, touch=True)
+        records = self._hot.read_scoped(reader, keys, touch=touch)
         missing = [key for key, record in zip(keys, records, strict=True) if record is None]
-        found = dict(zip(keys, records, strict=True)) | (self._archived(reader, missing) if missing else {})
+        found = dict(zip(keys, records, strict=True)) | (self._archived(reader, missing, touch) if missing else {})
         kept = [_scoped(found[key], entry, own=key.persona == reader) for key, entry in zip(keys, spooled, strict=True)]
         for key, record in zip(keys, kept, strict=True):
             if record is not None:
@@ -166,7 +166,7 @@ class Front:
                 self._know(key, record.version)
         return kept
 
-    def _archived(self, reader: str, keys: Sequence[Key]) -> dict[Key, Scoped]:
+    def _archived(self, reader: str, keys: Sequence[Key], touch: bool) -> dict[Key, Scoped]:
         """By the workers where the archive cannot be read from here; those that exist."""
         found: dict[Key, Record | None]
         try:
@@ -174,7 +174,7 @@ class Front:
         except TrinitasError as error:
             logger.debug("the workers are asked: %s", error)
             found = dict.fromkeys(key for owner, ids in _by_owner(keys) for key in self._fetched(owner, ids))
-        copies = dict(zip(found, self._hot.read_scoped(reader, list(found), touch=True), strict=True)) if found else {}
+        copies = dict(zip(found, self._hot.read_scoped(reader, list(found), touch=touch), strict=True)) if found else {}
         if lost := [key.id for key in found if copies[key] is None and found[key] is None]:
             raise Unavailable(f"{', '.join(lost)}: archived, but Redis did not keep a copy: is it out of memory?")
         return {key: copies[key] or found[key] for key in found}
@@ -191,12 +191,12 @@ class Front:
     def _fetched(self, owner: str, ids: Sequence[str]) -> list[Key]:
         return [Key(owner, each) for each in self._fetch(owner, ids)]
 
-    def read_whole(self, keys: Sequence[Key]) -> list[Record | None]:
+    def read_whole(self, keys: Sequence[Key], *, touch: bool = True) -> list[Record | None]:
         """The same for somebody who may read all of these owners' memories."""
         found = {
             key: record
             for owner, ids in _by_owner(keys)
-            for key, record in zip((Key(owner, each) for each in ids), self.read(owner, ids), strict=True)
+            for key, record in zip((Key(owner, each) for each in ids), self.read(owner, ids, touch=touch), strict=True)
         }
         return [found[key] for key in keys]
 
