@@ -77,7 +77,7 @@ class RedisLiving(RedisGrants):
     def lease(self, name: str, seconds: int) -> str | None:
         """See Living."""
         token = secrets.token_hex(16)
-        return token if self._server.run("lease", [self._name("lease", name)], token, seconds * 1000) else None
+        return token if self._server.run("lease", [self._name("lease", name)], token, int(seconds * 1000)) else None
 
     def release(self, name: str, token: str) -> None:
         """See Living."""
