@@ -363,6 +363,19 @@ def test_a_failed_run_leaves_a_row_as_well(workers: Workers) -> None:
     assert workers.jobs.archive_old()["changed"] == 1  # the lease was given back
 
 
+def test_what_is_said_of_memories_before_they_are_archived_holds_nothing_up(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trinitas_tasks.tasks.lifecycle.BATCH", 1)
+    workers.world.remember(made(workers.world, "a walk", id="early"))
+    for _ in range(2):
+        said(workers, "early", Said.USEFUL)
+    workers.jobs.flush_access()  # returns, though what it met still waits
+    workers.jobs.ingest()
+    workers.jobs.flush_access()
+    assert life(workers, "early").useful == 2
+
+
 def test_unknown_tasks_and_memories_are_told(workers: Workers) -> None:
     with pytest.raises(InvalidQuery, match="prune"):
         workers.jobs.run("purne", False, None)
