@@ -89,4 +89,7 @@ def _vectors(persona: str, world: Real) -> list[Vector]:
     parts = world.archive.vectors(persona, ids, world.embedder.name)
     versions = world.vectors.versions(persona, ids)
     some = next(each for each in parts if each is not None)  # of what the archive does not know: any
-    return [Vector(id_, some if each is None else each, version or 0) for id_, each, version in zip(ids, parts, versions, strict=True)]
+    return [
+        Vector(id_, some if each is None else each, version or 0)
+        for id_, each, version in zip(ids, parts, versions, strict=True)
+    ]

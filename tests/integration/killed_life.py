@@ -1,9 +1,9 @@
 """Runs lifecycle tasks, each in a process of its own that kills itself at one of its calls of a tier.
 
-Arguments: the folder of the archive, when the world began (ISO), the URL of its Redis, the port of its Chroma. Then it
+Arguments: the file of the archive, when the world began (ISO), the URL of its Redis, the port of its Chroma. Then it
 reads lines TASK NUMBER WHEN and answers each with the exit code of the process that ran the task and with how many
-calls it came to. It kills itself `before` or `after` call NUMBER (0: not at all). Importing the tiers takes a second, so
-these processes are forks of one that has imported all and opened nothing.
+calls it came to. It kills itself `before` or `after` call NUMBER (0: not at all). Importing the tiers takes a second,
+so these processes are forks of one that has imported all and opened nothing.
 """
 
 from __future__ import annotations

@@ -14,12 +14,11 @@ from typing import Any
 import pytest
 
 from tests.contract.chroma_server import ChromaServer
-from tests.integration.killed_life import Real, hurry
 from tests.integration.kept import Kept, Place
+from tests.integration.killed_life import hurry
 from tests.support import Valkey, wait_until
 from tests.unit.lives import RULES, SEMANTIC, figures, lived, made, remembered, said, state
 from tests.unit.workers import Workers
-from trinitas_tasks.model import Key
 from trinitas_tasks.policy.life import LifeTask
 from trinitas_tasks.services.life import expiring
 from trinitas_tasks.services.reconcile import Cursor
@@ -28,7 +27,7 @@ from trinitas_tasks.tiers.hot.interface import Said
 
 ROOT = Path(__file__).parents[2]
 SEED = 20
-POINTS = 8
+POINTS = 5
 """At so many points each task is killed."""
 
 
@@ -155,10 +154,9 @@ def test_a_killed_run_costs_time_and_nothing_else(
     code, calls = runner(task, 0, "never")
     assert code == 0
     expected, computed = finished(place, task)
-    print(f"seed {SEED}, {calls} calls")
     for at, when in points(calls, SEED):
         place.restore(kept)
         assert runner(task, at, when) == (-signal.SIGKILL, 0)
         found, recomputed = finished(place, task)
-        assert found == expected, f"killed {when} call {at} of {calls}"
+        assert found == expected, f"seed {SEED}: killed {when} call {at} of {calls}"
         assert recomputed == pytest.approx(computed, abs=0.02)
