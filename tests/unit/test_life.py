@@ -219,10 +219,12 @@ def test_working_memories_worth_keeping_last(workers: Workers) -> None:
     assert "keep" not in workers.jobs.consolidate()
 
 
-def test_what_is_undone_stays_undone(workers: Workers) -> None:
+@pytest.mark.parametrize("archived", [True, False])
+def test_what_is_undone_stays_undone(workers: Workers, *, archived: bool) -> None:
     remembered(workers, made(workers.world, "The database is on port 5433.", id="n", type=WORKING, importance=0.9))
     workers.jobs.consolidate()
-    workers.jobs.ingest()
+    if archived:
+        workers.jobs.ingest()
     (done,) = workers.jobs.consolidations("athena", 10)
     assert workers.jobs.undo(done["number"])["undone_at"]
     workers.jobs.ingest()
@@ -331,7 +333,7 @@ def test_what_is_left_asks_for_another_run(workers: Workers, monkeypatch: pytest
     items = [made(workers.world, f"a walk {n}", id=f"n{n}", age_days=9) for n in range(5)]
     remembered(workers, *items)
     workers.nudged.clear()
-    done = []
+    done: list[int] = []
     while not done or workers.nudged:
         workers.nudged.clear()
         done.append(workers.jobs.archive_old()["changed"])
