@@ -177,7 +177,7 @@ def test_what_cannot_be_done_is_one_clear_message(arguments: tuple[str, ...], sa
 
 def test_runs_and_figures_are_told(client: MemoryClient, persona: str, here: Here, told: Told, home: Path) -> None:
     walked(client, a=1, b=1)
-    command = [TRINITAS, "run", "score_importance", "-p", persona, "--home", home]
+    command = [str(TRINITAS), "run", "score_importance", "-p", persona, "--home", str(home)]
     running = [subprocess.Popen(command, cwd=home, env=environment(home), stderr=subprocess.PIPE) for _ in range(3)]
     errors = [process.communicate(timeout=60)[1] for process in running]
     assert [process.returncode for process in running] == [0, 0, 0], errors  # one after the other

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trinitas_tasks.tasks.config import SEARCH
+from trinitas_tasks.tasks.config import LIFECYCLE, SEARCH
 
 APP = "trinitas_tasks.tasks.worker"
 SERVERS = ("valkey", "chroma")
@@ -49,9 +49,11 @@ def worker(queue: str) -> Process:
     """A worker of one task at a time: the embedding model is not thread-safe, and more workers are more processes.
 
     Searches run in the main thread, which saves 1 ms each; an ingest, which takes seconds, runs beside it, so that the
-    worker goes on answering `inspect`.
+    worker goes on answering `inspect`. The lifecycle worker, which has no model, takes two: who asks it something, such
+    as `trinitas why`, need not wait for a run of 20 s.
     """
     pool = "solo" if queue == SEARCH else "threads"
+    threads = 2 if queue == LIFECYCLE else 1
     options = (
         "worker",
         "-Q",
@@ -61,7 +63,7 @@ def worker(queue: str) -> Process:
         "--loglevel=INFO",
         "-E",
         f"--pool={pool}",
-        "--concurrency=1",
+        f"--concurrency={threads}",
     )
     return Process(queue, (*CELERY, *options), order=30, up_seconds=5)
 

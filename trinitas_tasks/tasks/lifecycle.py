@@ -230,12 +230,13 @@ class Lifecycle(Mending):
     def _settle(self, *, dry: bool) -> Report:
         run = self.runtime
         report = Report()
-        while True:
-            report += settling.settle(
-                hot=run.hot, archive=run.archive, rules=run.settings.rules_of, limit=BATCH, dry=dry
-            )
-            if not report.more or run.stopping.is_set():
-                return report
+        with run.settling:  # two threads would have the same batch
+            while True:
+                report += settling.settle(
+                    hot=run.hot, archive=run.archive, rules=run.settings.rules_of, limit=BATCH, dry=dry
+                )
+                if not report.more or run.stopping.is_set():
+                    return report
 
     def _told(self, task: LifeTask, report: Report, seconds: float, *, dry: bool) -> dict[str, Any]:
         return {
