@@ -16,6 +16,8 @@ from trinitas_tasks.tasks.config import LIFECYCLE, SEARCH
 APP = "trinitas_tasks.tasks.worker"
 SERVERS = ("valkey", "chroma")
 """Started first and stopped last: the others cannot work without."""
+COLUMNS = "name,state,args,result,runtime,received,worker,uuid"
+"""What Flower's list of tasks shows: what came of them first."""
 CELERY = (sys.executable, "-m", "celery", "-A", APP)
 
 
@@ -74,7 +76,7 @@ def beat(schedule: Path) -> Process:
 
 
 def flower(*, host: str, port: int, user: str, password: str) -> Process:
-    command = (*CELERY, "flower", f"--address={host}", f"--port={port}")
+    command = (*CELERY, "flower", f"--address={host}", f"--port={port}", f"--tasks-columns={COLUMNS}")
     return Process("flower", command, order=50, up_seconds=5, environment={"FLOWER_BASIC_AUTH": f"{user}:{password}"})
 
 

@@ -27,12 +27,18 @@ class Shown:
 
 
 def briefly(arguments: Sequence[Any]) -> str:
-    """What a task was asked, in a line.
+    """What a task was asked, in a line; of a mapping without what is empty.
 
     >>> briefly(["prune", True, None])
     'prune, True, None'
+    >>> briefly([{"persona": "athena", "text": "Where is my key?", "since": None}])
+    'persona: athena, text: (16 characters)'
     """
-    return ", ".join(map(brief, arguments))
+    return ", ".join(brief(_filled(each)) for each in arguments)
+
+
+def _filled(value: Any) -> Any:
+    return {name: each for name, each in value.items() if each} if isinstance(value, dict) else value
 
 
 def brief(value: Any) -> str:
@@ -40,8 +46,6 @@ def brief(value: Any) -> str:
 
     >>> brief({"examined": 5, "seconds": 0.125, "decisions": [{"id": "m1"}], "errors": []})
     'examined: 5, seconds: 0.125, decisions: (1), errors: (0)'
-    >>> brief({"persona": "athena", "text": "Where is my key?"})
-    'persona: athena, text: (16 characters)'
     """
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_counted(each)}" for name, each in value.items())
