@@ -20,6 +20,8 @@ from trinitas_tasks import MemoryClient, Settings
 from trinitas_tasks.interfaces.cli import main
 from trinitas_tasks.local.stack import Stack
 from trinitas_tasks.query import Recall
+from trinitas_tasks.runtime import Runtime
+from trinitas_tasks.tasks.dispatch import CeleryDispatcher
 
 SECONDS = 60
 RIVER = "We walked along the river and saw a heron"
@@ -198,3 +200,29 @@ def test_the_lifecycle_worker_never_loads_torch(
     process = psutil.Process(pid_of(Stack(stack_settings), "lifecycle"))
     assert not [each.path for each in process.memory_maps() if "torch" in each.path]
     assert process.memory_info().rss < 300 << 20
+
+
+def test_who_asks_something_need_not_wait_for_a_run(
+    stack_settings: Settings, client: MemoryClient, persona: str, home: Path, told: Told
+) -> None:
+    walked(client, a=1)
+    hot = Runtime(stack_settings).hot
+    token = wait_until(lambda: hot.lease("warm_cache", 60), SECONDS) or ""  # as if another machine were at it
+    command = [str(TRINITAS), "run", "warm_cache", "--home", str(home)]
+    with subprocess.Popen(command, cwd=home, env=environment(home), stderr=subprocess.PIPE, text=True) as waiting:
+        wait_until(lambda: "trinitas.run" in active(client), SECONDS)
+        assert told("why", "a", "-p", persona)["id"] == "a"
+        assert waiting.poll() is None
+        _, error = waiting.communicate(timeout=60)
+    assert (waiting.returncode, "warm_cache runs just now: try again" in error) == (1, True)
+    hot.release("warm_cache", token)
+    hot.close()
+    assert told("run", "warm_cache", "-p", persona)["errors"] == []
+
+
+def active(client: MemoryClient) -> set[str]:
+    """The tasks that workers are at."""
+    dispatcher = client._dispatcher
+    assert isinstance(dispatcher, CeleryDispatcher)
+    found = dispatcher._app.control.inspect(timeout=0.5).active() or {}
+    return {each["name"] for tasks in found.values() for each in tasks}

@@ -240,11 +240,11 @@ class Lifecycle(Mending):
 
     def _told(self, task: LifeTask, report: Report, seconds: float, *, dry: bool) -> dict[str, Any]:
         return {
-            "task": task.value,
-            "dry_run": dry,
-            "examined": report.examined,
+            "examined": report.examined,  # first: monitors cut what comes later
             "changed": report.changed,
             "seconds": round(seconds, 3),
+            "task": task.value,
+            "dry_run": dry,
             "errors": list(report.errors),
             "more": report.more,
             "decided": len(report.decisions),
