@@ -9,16 +9,18 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from redis import Redis
 
 from tests.contract.chroma_server import ChromaServer
 from tests.integration.kept import Kept, Place
-from tests.integration.killed_life import hurry
+from tests.integration.killed_life import NAMESPACE, hurry
 from tests.support import Valkey, wait_until
 from tests.unit.lives import RULES, SEMANTIC, figures, lived, made, remembered, said, state
 from tests.unit.workers import Workers
+from trinitas_tasks.model import Key
 from trinitas_tasks.policy.life import LifeTask
 from trinitas_tasks.services.life import expiring
 from trinitas_tasks.services.reconcile import Cursor
@@ -106,11 +108,25 @@ def drifted(workers: Workers, _: Place) -> None:
     vectors.delete("athena", ["fact5", "fact6"])
 
 
+def suspicious(workers: Workers, _: Place) -> None:
+    """The same was written again and again."""
+    again = "The disk is full, the disk is full"
+    remembered(workers, *(made(workers.world, again, id=f"again{n}", type=SEMANTIC) for n in range(25)))
+
+
+def forgetful(_: Workers, place: Place) -> None:
+    """Redis has no room for copies any more, and then it has."""
+    with Redis.from_url(place.valkey.url) as redis:
+        redis.delete(*redis.scan_iter(f"{NAMESPACE}:rec:*"))
+
+
 PREPARED: dict[LifeTask, Callable[[Workers, Place], Path | None]] = {
     LifeTask.ARCHIVE_EXPIRING: outdated,
     LifeTask.FLUSH_ACCESS: said_of_what_waits,
     LifeTask.SWEEP_OUTBOX: waiting,
     LifeTask.RECONCILE: drifted,
+    LifeTask.DETECT_ANOMALIES: suspicious,
+    LifeTask.WARM_CACHE: forgetful,
 }
 """What a task needs besides to have something to do."""
 
@@ -123,7 +139,20 @@ def finished(place: Place, task: LifeTask) -> tuple[dict[str, Any], dict[str, fl
             wait_until(lambda: has_run(workers, task), 5)
             world.settle()
         workers.jobs.flush_access()
-        return state(workers), figures(workers)
+        return state(workers) | {"copies": copies(workers), "findings": findings(workers)}, figures(workers)
+
+
+def copies(workers: Workers) -> set[Key]:
+    """What may be read from Redis."""
+    keys = [change.key for change in workers.runtime.archive.changes(0, 10_000)]
+    return {each.key for each in workers.runtime.hot.standings(keys) if each is not None and not each.gone}
+
+
+def findings(workers: Workers) -> list[tuple[str, str]]:
+    """What was found suspicious, in whichever run."""
+    rows = workers.runtime.archive.runs(LifeTask.DETECT_ANOMALIES, 100)
+    told: list[Any] = [each for row in rows for each in cast(list[Any], row.detail.get("findings", []))]
+    return sorted((each["kind"], each["evidence"]) for each in told)
 
 
 def has_run(workers: Workers, task: LifeTask) -> bool:
@@ -154,6 +183,7 @@ def test_a_killed_run_costs_time_and_nothing_else(
     code, calls = runner(task, 0, "never")
     assert code == 0
     expected, computed = finished(place, task)
+    assert expected["findings"] or task is not LifeTask.DETECT_ANOMALIES
     for at, when in points(calls, SEED):
         place.restore(kept)
         assert runner(task, at, when) == (-signal.SIGKILL, 0)

@@ -286,6 +286,17 @@ def test_a_report_tells_what_looks_wrong_and_changes_nothing(workers: Workers) -
     assert workers.jobs.runs("detect_anomalies", 1)[0]["detail"]["findings"] == report["findings"]
 
 
+def test_a_report_is_of_all_that_came_and_not_of_its_last_batch(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trinitas_tasks.tasks.lifecycle.BATCH", 10)
+    remembered(workers, *(made(workers.world, "the same again and again", id=f"s{n}") for n in range(24)))
+    report = workers.jobs.run("detect_anomalies", False, None)
+    assert (report["examined"], report["arrived"]) == (24, {"athena": 24})
+    assert [each["kind"] for each in report["findings"]] == ["runaway duplicates"]
+    assert workers.jobs.run("detect_anomalies", False, None)["examined"] == 0
+
+
 # How they run.
 
 

@@ -27,6 +27,8 @@ BEFORE: Final = 48
 """With so many earlier runs this one is compared."""
 REPEATED: Final = 20
 """The same text more often than this in one run is a runaway."""
+PAGES: Final = 20
+"""So much is looked at in one run; the next one goes on."""
 SHOWN: Final = 5
 """So many examples of one finding are named."""
 LETTERS: Final = 100
@@ -52,16 +54,19 @@ class Finding:
 
 
 def detect_anomalies(*, hot: HotTier, archive: Archive, now: datetime, limit: int, dry: bool = False) -> Report:
-    """Look at what came since the last run, at most ``limit`` memories, and at how searches went.
-
-    Raises: Unavailable.
+    """Look at what came since the last run, ``limit`` memories at a time, and at how searches went. How far it came is
+    told with what it found: a run that is killed before that is kept has seen nothing. Raises: Unavailable.
     """
-    before = [run.detail for run in archive.runs(TASK, BEFORE)]
+    before: list[Mapping[str, Any]] = [run.detail for run in archive.runs(TASK, BEFORE)]
+    kept = archive.mark(MARK)
+    seen = max([kept, *(detail.get("until", {}).get("seq", 0) for detail in before)])
+    if seen > kept and not dry:
+        archive.put_mark(MARK, seen)  # rows do not stay for ever
     findings: list[Finding] = []
+    fresh: list[Life] = []
     try:
-        fresh = archive.chosen(Choice(cold=None, after=archive.mark(MARK)), limit)
+        fresh = _fresh(archive, seen, limit, 1 if dry else PAGES)
     except ArchiveError as error:
-        fresh = []
         findings.append(Finding("critical", "unreadable", "", str(error), "restore the archive from a backup"))
     searches = {each.persona: each for each in hot.searches()}
     findings += _bursts(fresh, before)
@@ -69,19 +74,28 @@ def detect_anomalies(*, hot: HotTier, archive: Archive, now: datetime, limit: in
     findings += _runaways(fresh)
     findings += _unreadable(archive)
     findings += _drops(searches, before)
-    if fresh and not dry:
-        archive.put_mark(MARK, fresh[-1].seq)
     detail: dict[str, JsonValue] = {
         "findings": [each.told() for each in findings],
         "arrived": dict(Counter(life.key.persona for life in fresh)),
         "searches": {persona: [each.asked, each.empty] for persona, each in searches.items()},
-        "until": now.isoformat(),
+        "until": {"at": now.isoformat(), "seq": fresh[-1].seq if fresh else seen},
     }
     decisions = tuple(
         Decision(Key(each.persona, ", ".join(each.ids)), each.severity, f"{each.kind}: {each.evidence}; {each.action}")
         for each in findings
     )
-    return Report(len(fresh), decisions, 0, detail=detail, more=len(fresh) == limit and not dry)
+    return Report(len(fresh), decisions, 0, detail=detail)
+
+
+def _fresh(archive: Archive, after: int, limit: int, pages: int) -> list[Life]:
+    """All of them together: a burst, or a runaway, is larger than a page."""
+    found: list[Life] = []
+    for _ in range(pages):
+        page = archive.chosen(Choice(cold=None, after=found[-1].seq if found else after), limit)
+        found += page
+        if len(page) < limit:
+            break
+    return found
 
 
 def _by_persona(lives: Sequence[Life]) -> Mapping[str, list[Life]]:
