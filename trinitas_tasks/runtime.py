@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
+from typing import Any, Self, TypeVar, overload
 
 from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.model import MemoryType, utc_now
@@ -26,8 +27,24 @@ from trinitas_tasks.tiers.spool.interface import Spool
 from trinitas_tasks.tiers.spool.sqlite import SqliteSpool
 from trinitas_tasks.tiers.vectors.interface import VectorTier
 
+T = TypeVar("T")
+
 WORKER_TIMEOUT_SECONDS = 5.0
 """A worker can wait for Redis: nobody waits for its answer."""
+
+
+class built(cached_property[T]):
+    """A part of a runtime: it is built when it is first needed, and once, also where several threads need it."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> T: ...
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        if instance is None:
+            return self
+        with instance.building:
+            return super().__get__(instance, owner)
 
 
 class Runtime:
@@ -55,17 +72,18 @@ class Runtime:
         self.embedding_threads = settings.threads
         self.stopping = threading.Event()
         self.ingesting = threading.Lock()
+        self.settling = threading.Lock()
         self.in_trouble = True
         """Whether the hot tier may have a note of a failed ingest; so it is at the start, of the process before."""
         self.compared = Cursor()
         self.rebuilding: list[str] = []
         self.mending_until = 0.0
-        self._lock = threading.RLock()
+        self.building = threading.RLock()
         given: dict[str, object] = {"hot": hot, "archive": archive, "vectors": vectors, "embedder": embedder}
         given |= {"lexical": lexical, "spool": spool}
         self.__dict__.update({name: tier for name, tier in given.items() if tier is not None})
 
-    @cached_property
+    @built
     def hot(self) -> HotTier:
         """Redis."""
         return RedisHotTier(
@@ -77,19 +95,18 @@ class Runtime:
             connect_seconds=WORKER_TIMEOUT_SECONDS,
         )
 
-    @cached_property
+    @built
     def archive(self) -> Archive:
         """The SQL archive, its schema brought up to date."""
         from trinitas_tasks.tiers.archive.sql import SqlArchive  # noqa: PLC0415 - beat and Flower need no SQL
 
-        with self._lock:
-            archive = SqlArchive(self.settings.archive())
-            archive.migrate()
-            if (file := self.settings.archive_file()) is not None and self.settings.redis_configured:
-                claim(file, self.settings.deployment())
-            return archive
+        archive = SqlArchive(self.settings.archive())
+        archive.migrate()
+        if (file := self.settings.archive_file()) is not None and self.settings.redis_configured:
+            claim(file, self.settings.deployment())
+        return archive
 
-    @cached_property
+    @built
     def vectors(self) -> VectorTier:
         """Chroma, by way of its server."""
         from trinitas_tasks.tiers.vectors.chroma import ChromaVectors  # noqa: PLC0415 - 1 s to import
@@ -104,18 +121,17 @@ class Runtime:
             breaker=Breaker("Chroma", retry_seconds=self.settings.retry_delay),
         )
 
-    @cached_property
+    @built
     def lexical(self) -> LexicalTier:
         """This process's own full-text index."""
         from trinitas_tasks.tiers.lexical.tantivy import TantivyLexical  # noqa: PLC0415 - searches alone need it
 
         return TantivyLexical(self.settings.fulltext_folder())
 
-    @cached_property
+    @built
     def fulltext(self) -> FullText:
         """Full text over the archive."""
-        with self._lock:
-            return FullText(self.archive, self.lexical)
+        return FullText(self.archive, self.lexical)
 
     @property
     def model(self) -> str:
@@ -133,14 +149,14 @@ class Runtime:
         """What a search asks."""
         return Tiers(self.hot, self.archive, self.vectors, self.fulltext, self.embedder)
 
-    @cached_property
+    @built
     def spool(self) -> Spool:
         """What clients of this machine wrote while Redis was away."""
         return SqliteSpool(
             self.settings.spool_file(), target=self.settings.deployment(), limit_mb=self.settings.spool_limit_mb
         )
 
-    @cached_property
+    @built
     def embedder(self) -> Embedder:
         """The embedding model: several seconds, 500 MB."""
         # the lifecycle worker must never load torch
@@ -148,12 +164,11 @@ class Runtime:
             SentenceTransformerEmbedder,
         )
 
-        with self._lock:
-            return SentenceTransformerEmbedder(
-                self.settings.chromadb_model,
-                sha256=self.settings.model_sha256,
-                threads=self.embedding_threads,
-            )
+        return SentenceTransformerEmbedder(
+            self.settings.chromadb_model,
+            sha256=self.settings.model_sha256,
+            threads=self.embedding_threads,
+        )
 
     @property
     def stays(self) -> Mapping[MemoryType, Stay]:

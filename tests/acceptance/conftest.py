@@ -47,15 +47,19 @@ def client(stack_settings: Settings, persona: str) -> Iterator[MemoryClient]:
         yield client
 
 
+def environment(home: Path) -> dict[str, str]:
+    """That of a user who has set nothing, but runs the code under test."""
+    return {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ} | {"HOME": str(home)}
+
+
 @pytest.fixture
 def trinitas(home: Path) -> Run:
     """Runs the command line against the stack, as a user would from another folder."""
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         command = [TRINITAS, *arguments, "--home", home]
-        environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
         return subprocess.run(
-            command, cwd=home, env=environment, capture_output=True, text=True, check=False, timeout=180
+            command, cwd=home, env=environment(home), capture_output=True, text=True, check=False, timeout=180
         )
 
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -60,6 +61,24 @@ def test_a_batch_is_the_same_until_it_is_settled(hot: HotTier) -> None:
     assert hot.noted(10) == second
     hot.settled(second.batch)
     assert hot.noted(10) == Noted(0)
+
+
+def test_what_is_postponed_comes_in_a_later_batch_and_once(hot: HotTier) -> None:
+    said = [signal(f"m{number}") for number in range(4)]
+    hot.postpone(said)
+    hot.say(said[:3])
+    first = hot.noted(10)
+    hot.say(said[3:])
+    for _ in range(2):  # whoever does so may be broken off, and does it again
+        hot.postpone([said[2], said[0], said[3]])
+        assert hot.noted(10) == replace(first, signals=(said[1],))
+    hot.settled(first.batch)
+    later = hot.noted(10)
+    assert sorted(later.signals) == [said[0], said[2], said[3]]
+    hot.postpone(later.signals)
+    assert hot.noted(10) == Noted(later.batch)
+    hot.settled(later.batch)
+    assert sorted(hot.noted(10).signals) == [said[0], said[2], said[3]]
 
 
 def test_numbers_of_batches_grow_with_the_versions(hot: HotTier) -> None:

@@ -154,9 +154,11 @@ def test_only_redis_and_flower_are_published_and_only_on_loopback() -> None:
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
-def test_the_workers_are_those_of_the_embedded_stack() -> None:
+def test_the_workers_and_flower_are_those_of_the_embedded_stack() -> None:
     from trinitas_tasks.local import processes  # noqa: PLC0415 - beside what it is compared with
 
     for queue in ("search", "ingest", "lifecycle"):
         embedded = shlex.join(processes.worker(queue).command[2:])
         assert shlex.join(SERVICES[queue]["command"]) == embedded
+    flower = processes.flower(host="0.0.0.0", port=5555, user="", password="")
+    assert tuple(SERVICES["flower"]["command"]) == flower.command[2:]

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -161,12 +163,38 @@ def test_up_with_another_port_is_refused_while_it_runs(full: Path) -> None:
     assert "trinitas down" in refused.stderr
 
 
+def flower_token(home: Path) -> str:
+    password = json.loads((home / "run" / "secrets.json").read_text())["flower_password"]
+    return "Basic " + base64.b64encode(f"trinitas:{password}".encode()).decode()
+
+
 def test_flower_asks_for_the_password(full: Path) -> None:
     url = str(status(full).flower)
-    password = json.loads((full / "run" / "secrets.json").read_text())["flower_password"]
     assert get(url, "/workers") == 401
-    token = base64.b64encode(f"trinitas:{password}".encode()).decode()
-    assert get(url, "/workers", Authorization=f"Basic {token}") == 200
+    assert get(url, "/workers", Authorization=flower_token(full)) == 200
+
+
+def test_flower_shows_what_tasks_did_and_nothing_that_people_wrote(full: Path) -> None:
+    ok("remember", "The launch code is walrus.", "-p", "athena", home=full)
+    ok("run", "archive_old", "--dry-run", "-p", "athena", home=full)
+    ok("recall", "what is the launch code?", "-p", "athena", home=full)
+    seen = Request(f"{status(full).flower}/api/tasks", headers={"Authorization": flower_token(full)})
+
+    def succeeded() -> dict[str, Any]:
+        with urlopen(seen, timeout=5) as answer:
+            tasks = json.load(answer).values()
+        return {each["name"]: each for each in tasks if each["state"] == "SUCCESS"}
+
+    names = {"trinitas.run", "trinitas.search", "trinitas.ingest", "trinitas.flush_access"}
+    wait_until(lambda: names <= succeeded().keys(), 60)  # of these the last comes by the clock
+    shown = succeeded()
+    assert shown["trinitas.run"]["args"] == "archive_old, True, athena"
+    for each in ("examined: 0", "changed: 0", "seconds: 0.0"):
+        assert each in shown["trinitas.run"]["result"]
+        assert each.partition(" ")[0] in shown["trinitas.flush_access"]["result"]
+    assert shown["trinitas.search"]["args"].startswith("text: (24 characters), persona: athena")
+    told = [json.dumps(list(shown.values())), *((path.read_text()) for path in (full / "logs").glob("*.log"))]
+    assert not [text for text in told if "launch code" in text]
 
 
 def test_no_password_is_in_any_command_line(full: Path) -> None:

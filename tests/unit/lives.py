@@ -20,8 +20,10 @@ WORKING, EPISODIC, SEMANTIC = MemoryType.WORKING, MemoryType.EPISODIC, MemoryTyp
 class Still(World):
     """Its clock stands still unless it is advanced."""
 
+    begin = BEGIN
+
     def now(self) -> datetime:
-        return BEGIN + self.passed
+        return self.begin + self.passed
 
 
 def made(world: World, text: str, *, age_days: float = 0.0, **fields: Any) -> MemoryItem:
@@ -56,10 +58,12 @@ def read(workers: Workers, *memory_ids: str, persona: str = "athena") -> None:
             workers.runtime.hot.read(persona, [each], touch=True)
 
 
-def lived(**settings: Any) -> Workers:
+RULES = {"TRINITAS_LIFE": {"*": {"delete_after_days": {"procedural": 300}, "max_memories": 30}}}
+
+
+def lived(world: World | None = None, **settings: Any) -> Workers:
     """The world. Some of its memories are old, forgotten, worth keeping, double, read in turn, pinned or commented."""
-    rules = {"TRINITAS_LIFE": {"*": {"delete_after_days": {"procedural": 300}, "max_memories": 30}}}
-    workers = Workers(Still(), **{**rules, **settings})
+    workers = Workers(world or Still(), **{**RULES, **settings})
     world = workers.world
     gone = [
         made(world, f"How to tie knot {n}", id=f"gone{n}", type=MemoryType.PROCEDURAL, age_days=3000) for n in range(2)

@@ -219,10 +219,12 @@ def test_working_memories_worth_keeping_last(workers: Workers) -> None:
     assert "keep" not in workers.jobs.consolidate()
 
 
-def test_what_is_undone_stays_undone(workers: Workers) -> None:
+@pytest.mark.parametrize("archived", [True, False])
+def test_what_is_undone_stays_undone(workers: Workers, *, archived: bool) -> None:
     remembered(workers, made(workers.world, "The database is on port 5433.", id="n", type=WORKING, importance=0.9))
     workers.jobs.consolidate()
-    workers.jobs.ingest()
+    if archived:
+        workers.jobs.ingest()
     (done,) = workers.jobs.consolidations("athena", 10)
     assert workers.jobs.undo(done["number"])["undone_at"]
     workers.jobs.ingest()
@@ -282,6 +284,17 @@ def test_a_report_tells_what_looks_wrong_and_changes_nothing(workers: Workers) -
     assert all(each["action"] and each["evidence"] and each["severity"] for each in report["findings"])
     assert workers.world.archive.position() == position != before
     assert workers.jobs.runs("detect_anomalies", 1)[0]["detail"]["findings"] == report["findings"]
+
+
+def test_a_report_is_of_all_that_came_and_not_of_its_last_batch(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trinitas_tasks.tasks.lifecycle.BATCH", 10)
+    remembered(workers, *(made(workers.world, "the same again and again", id=f"s{n}") for n in range(24)))
+    report = workers.jobs.run("detect_anomalies", False, None)
+    assert (report["examined"], report["arrived"]) == (24, {"athena": 24})
+    assert [each["kind"] for each in report["findings"]] == ["runaway duplicates"]
+    assert workers.jobs.run("detect_anomalies", False, None)["examined"] == 0
 
 
 # How they run.
@@ -361,6 +374,19 @@ def test_a_failed_run_leaves_a_row_as_well(workers: Workers) -> None:
     assert archive.runs("archive_old", 1)[0].errors == 1
     workers.use("archive", archive)
     assert workers.jobs.archive_old()["changed"] == 1  # the lease was given back
+
+
+def test_what_is_said_of_memories_before_they_are_archived_holds_nothing_up(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trinitas_tasks.tasks.lifecycle.BATCH", 1)
+    workers.world.remember(made(workers.world, "a walk", id="early"))
+    for _ in range(2):
+        said(workers, "early", Said.USEFUL)
+    workers.jobs.flush_access()  # returns, though what it met still waits
+    workers.jobs.ingest()
+    workers.jobs.flush_access()
+    assert life(workers, "early").useful == 2
 
 
 def test_unknown_tasks_and_memories_are_told(workers: Workers) -> None:

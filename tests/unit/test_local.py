@@ -139,12 +139,14 @@ def test_no_command_line_carries_a_password(settings: Settings, home: Home) -> N
     assert not home.path.exists()
 
 
-@pytest.mark.parametrize(("queue", "pool"), [("search", "solo"), ("ingest", "threads"), ("lifecycle", "threads")])
-def test_a_worker_takes_one_queue_and_one_task_at_a_time(queue: str, pool: str) -> None:
+@pytest.mark.parametrize(
+    ("queue", "pool", "threads"), [("search", "solo", 1), ("ingest", "threads", 1), ("lifecycle", "threads", 2)]
+)
+def test_a_worker_takes_one_queue_and_so_many_tasks_at_a_time(queue: str, pool: str, threads: int) -> None:
     command = shlex.join(processes.worker(queue).command[1:])
     assert command == (
         f"-m celery -A trinitas_tasks.tasks.worker worker -Q {queue} -n {queue}@%h --loglevel=INFO -E "
-        f"--pool={pool} --concurrency=1"
+        f"--pool={pool} --concurrency={threads}"
     )
 
 

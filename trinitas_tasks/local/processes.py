@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trinitas_tasks.tasks.config import SEARCH
+from trinitas_tasks.tasks.config import LIFECYCLE, SEARCH
 
 APP = "trinitas_tasks.tasks.worker"
 SERVERS = ("valkey", "chroma")
 """Started first and stopped last: the others cannot work without."""
+COLUMNS = "name,state,args,result,runtime,received,worker,uuid"
+"""What Flower's list of tasks shows: what came of them first."""
 CELERY = (sys.executable, "-m", "celery", "-A", APP)
 
 
@@ -49,9 +51,11 @@ def worker(queue: str) -> Process:
     """A worker of one task at a time: the embedding model is not thread-safe, and more workers are more processes.
 
     Searches run in the main thread, which saves 1 ms each; an ingest, which takes seconds, runs beside it, so that the
-    worker goes on answering `inspect`.
+    worker goes on answering `inspect`. The lifecycle worker, which has no model, takes two: who asks it something, such
+    as `trinitas why`, need not wait for a run of 20 s.
     """
     pool = "solo" if queue == SEARCH else "threads"
+    threads = 2 if queue == LIFECYCLE else 1
     options = (
         "worker",
         "-Q",
@@ -61,7 +65,7 @@ def worker(queue: str) -> Process:
         "--loglevel=INFO",
         "-E",
         f"--pool={pool}",
-        "--concurrency=1",
+        f"--concurrency={threads}",
     )
     return Process(queue, (*CELERY, *options), order=30, up_seconds=5)
 
@@ -72,7 +76,7 @@ def beat(schedule: Path) -> Process:
 
 
 def flower(*, host: str, port: int, user: str, password: str) -> Process:
-    command = (*CELERY, "flower", f"--address={host}", f"--port={port}")
+    command = (*CELERY, "flower", f"--address={host}", f"--port={port}", f"--tasks-columns={COLUMNS}")
     return Process("flower", command, order=50, up_seconds=5, environment={"FLOWER_BASIC_AUTH": f"{user}:{password}"})
 
 

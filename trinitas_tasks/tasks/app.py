@@ -13,6 +13,7 @@ from trinitas_tasks.runtime import Runtime
 from trinitas_tasks.settings import Settings
 from trinitas_tasks.tasks.config import worker_config
 from trinitas_tasks.tasks.jobs import Jobs
+from trinitas_tasks.tasks.shown import Shown
 
 SENT: Final = ("ingest", "forget", *LifeTask)
 """Jobs that mean "whatever is due now"."""
@@ -52,7 +53,7 @@ def _as_function(job: Callable[..., Any]) -> Callable[..., Any]:
     """Celery makes a class out of what it is given; a bound method needs a function around it."""
 
     def task(*args: Any, **kwargs: Any) -> Any:
-        return job(*args, **kwargs)
+        return Shown(job(*args, **kwargs))
 
     task.__name__, task.__doc__ = job.__name__, job.__doc__
     return task

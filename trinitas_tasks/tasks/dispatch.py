@@ -14,6 +14,7 @@ from celery.result import AsyncResult
 from trinitas_tasks.errors import DeadlineExceeded, TrinitasError, Unavailable
 from trinitas_tasks.settings import Settings, hide_password
 from trinitas_tasks.tasks.config import INSPECT_SECONDS, MESSAGING_ERRORS, ROUTES, SEARCH, producer_config
+from trinitas_tasks.tasks.shown import briefly
 from trinitas_tasks.tiers.breaker import Breaker
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,13 @@ class CeleryDispatcher:
         self._redis.check()
         seconds = deadline_ms / 1000
         try:
-            result = self._app.send_task(f"trinitas.{job}", args=list(arguments), expires=seconds, ignore_result=False)
+            result = self._app.send_task(
+                f"trinitas.{job}",
+                args=list(arguments),
+                argsrepr=briefly(arguments),
+                expires=seconds,
+                ignore_result=False,
+            )
             return _waited(result, seconds)
         except TrinitasError:
             raise

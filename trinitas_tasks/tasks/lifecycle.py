@@ -237,20 +237,21 @@ class Lifecycle(Mending):
     def _settle(self, *, dry: bool) -> Report:
         run = self.runtime
         report = Report()
-        while True:
-            report += settling.settle(
-                hot=run.hot, archive=run.archive, rules=run.settings.rules_of, limit=BATCH, dry=dry
-            )
-            if not report.more or run.stopping.is_set():
-                return report
+        with run.settling:  # two threads would have the same batch
+            while True:
+                report += settling.settle(
+                    hot=run.hot, archive=run.archive, rules=run.settings.rules_of, limit=BATCH, dry=dry
+                )
+                if not report.more or run.stopping.is_set():
+                    return report
 
     def _told(self, task: LifeTask, report: Report, seconds: float, *, dry: bool) -> dict[str, Any]:
         return {
-            "task": task.value,
-            "dry_run": dry,
-            "examined": report.examined,
+            "examined": report.examined,  # first: monitors cut what comes later
             "changed": report.changed,
             "seconds": round(seconds, 3),
+            "task": task.value,
+            "dry_run": dry,
             "errors": list(report.errors),
             "more": report.more,
             "decided": len(report.decisions),

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from trinitas_tasks.errors import InvalidQuery, Unavailable
-from trinitas_tasks.model import Key, MemoryItem, MemoryType
+from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record
 from trinitas_tasks.policy import consolidation
 from trinitas_tasks.policy.consolidation import Candidate
 from trinitas_tasks.policy.diversity import alike, signature
@@ -181,11 +181,18 @@ def undo(seq: int, *, index: Index, now: datetime) -> Consolidation:
     life = index.archive.lives(done.key.persona, [done.key.id])[0]
     if life is None:
         raise InvalidQuery(f"{done.key.persona} has no memory {done.key.id} any more")
-    changed = done.kind == KEPT and life.record.item.type == done.after["type"]
+    item, version = _newest(life, index)
+    changed = done.kind == KEPT and item.type == done.after["type"]
     if done.undone_at is not None and not changed:
         raise InvalidQuery(f"consolidation {seq} was undone {done.undone_at:%Y-%m-%d %H:%M} UTC")
     turns = [Turn(life.key, life.record.version, representative="")] if done.kind == LINKED else []
     index.archive.undo(seq, now, turns)  # first: a run of the task in between must not do it again
-    if changed and not _becomes(life.record.item, life.record.version, str(done.before["type"]), index):
+    if changed and not _becomes(item, version, str(done.before["type"]), index):
         raise InvalidQuery(f"{done.key.id} is just being changed: the same command again finishes it")
     return done._replace(undone_at=done.undone_at or now)
+
+
+def _newest(life: Life, index: Index) -> Record:
+    """What became of it may not have come to the archive yet."""
+    standing = index.hot.read(life.key.persona, [life.key.id], touch=False)[0]
+    return max(life.record, standing, key=lambda each: each.version) if isinstance(standing, Record) else life.record

@@ -31,11 +31,15 @@ def settle(*, hot: HotTier, archive: Archive, rules: RulesOf, limit: int, dry: b
     counted = len(noted.accesses) + len(noted.signals)
     if dry or not noted.batch:
         return Report(counted)
-    cold = set[str]()
+    cold, full = set[str](), _is_full(noted, limit)
     if noted.batch > archive.settled():
         lives = _lives([*(each.key for each in noted.accesses), *(each.key for each in noted.signals)], archive)
-        # what was said of a memory that is not archived yet waits for that
-        hot.say([each for each in noted.signals if each.key not in lives and hot.unarchived(each.key)])
+        lacking = {each.key for each in noted.signals} - lives.keys()
+        waiting = {key for key in lacking if hot.unarchived(key)}
+        lives |= _lives(lacking - waiting, archive)  # archived meanwhile
+        early = [each for each in noted.signals if each.key in waiting]
+        hot.postpone(early)  # what was said of a memory that is not archived yet waits for that
+        full = full and (len(early) < len(noted.signals) or bool(noted.accesses or noted.steps))  # else it never ends
         settlement = Settlement(
             noted.batch,
             uses=[_use(access, lives[access.key], rules) for access in noted.accesses if access.key in lives],
@@ -47,7 +51,7 @@ def settle(*, hot: HotTier, archive: Archive, rules: RulesOf, limit: int, dry: b
         archive.settle(settlement)
     hot.settled(noted.batch)
     hot.changed(sorted(cold))
-    return Report(counted, changed=counted, more=_is_full(noted, limit))
+    return Report(counted, changed=counted, more=full)
 
 
 def _is_full(noted: Noted, limit: int) -> bool:

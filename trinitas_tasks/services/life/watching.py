@@ -56,16 +56,18 @@ class Finding:
 
 
 def detect_anomalies(*, hot: HotTier, archive: Archive, now: datetime, limit: int, dry: bool = False) -> Report:
-    """Look at what came since the last run, ``limit`` memories at a time, and at how searches went.
-
-    Raises: Unavailable.
+    """Look at what came since the last run, ``limit`` memories at a time, and at how searches went. How far it came is
+    told with what it found: a run that is killed before that is kept has seen nothing. Raises: Unavailable.
     """
-    before = [run.detail for run in archive.runs(TASK, BEFORE)]
+    before: list[Mapping[str, Any]] = [run.detail for run in archive.runs(TASK, BEFORE)]
+    kept = archive.mark(MARK)
+    after = max([kept, *(detail.get("until", {}).get("seq", 0) for detail in before)])
+    if after > kept and not dry:
+        archive.put_mark(MARK, after)  # rows do not stay for ever
     seen, findings = _Seen(), list[Finding]()
     try:
-        after = _look(seen, archive, limit)
+        after = _look(seen, archive, after, limit)
     except ArchiveError as error:
-        after = 0
         findings.append(Finding("critical", "unreadable", "", str(error), "restore the archive from a backup"))
     searches = {each.persona: each for each in hot.searches()}
     findings += [
@@ -75,13 +77,11 @@ def detect_anomalies(*, hot: HotTier, archive: Archive, now: datetime, limit: in
         *_unreadable(archive),
         *_drops(searches, before),
     ]
-    if after and not dry:
-        archive.put_mark(MARK, after)
     detail: dict[str, JsonValue] = {
         "findings": [each.told() for each in findings],
         "arrived": dict(seen.arrived),
         "searches": {persona: [each.asked, each.empty] for persona, each in searches.items()},
-        "until": now.isoformat(),
+        "until": {"at": now.isoformat(), "seq": after},
     }
     decisions = tuple(
         Decision(Key(each.persona, ", ".join(each.ids)), each.severity, f"{each.kind}: {each.evidence}; {each.action}")
@@ -121,9 +121,8 @@ def _some(ids: list[str], more: str) -> None:
         ids.append(more)
 
 
-def _look(seen: _Seen, archive: Archive, limit: int) -> int:
-    """Take what came; the number of the last. What is more than one run takes is left to the next one."""
-    after = archive.mark(MARK)
+def _look(seen: _Seen, archive: Archive, after: int, limit: int) -> int:
+    """Take what came after that; the number of the last. What is more than one run takes is left to the next one."""
     while seen.arrived.total() < MOST and (fresh := archive.chosen(Choice(cold=None, after=after), limit)):
         for life in fresh:
             seen.take(life)

@@ -101,10 +101,13 @@ class Living(Protocol):
     def noted(self, limit: int) -> Noted:
         """A batch of at most ``limit`` accesses, steps and signals each; the same one until it is settled."""
 
+    def postpone(self, signals: Sequence[Signal]) -> None:
+        """Those of them that are in the batch leave it, and wait for a later one."""
+
     def settled(self, batch: int) -> None:
         """The archive has this batch."""
 
-    def lease(self, name: str, seconds: int) -> str | None:
+    def lease(self, name: str, seconds: float) -> str | None:
         """Be the only one who does this for so long; a token for ``release``, None where somebody is at it."""
 
     def release(self, name: str, token: str) -> None:

@@ -105,13 +105,22 @@ class MemoryLiving(MemoryGrants):
             del trail[: len(more)]
         return taken
 
+    def postpone(self, signals: Sequence[Signal]) -> None:
+        """See Living."""
+        with self._lock:
+            if self._batch is not None:
+                waiting = Counter(signals) & Counter(self._batch.signals)
+                self._signals += waiting.elements()
+                left = Counter(self._batch.signals) - waiting
+                self._batch = replace(self._batch, signals=tuple(left.elements()))
+
     def settled(self, batch: int) -> None:
         """See Living."""
         with self._lock:
             if self._batch and self._batch.batch == batch:
                 self._batch = None
 
-    def lease(self, name: str, seconds: int) -> str | None:
+    def lease(self, name: str, seconds: float) -> str | None:
         """See Living."""
         with self._lock:
             if self._leases.get(name):

@@ -22,9 +22,9 @@ Durable are the signals, the batch and what is leaving. All else is not worth an
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from trinitas_tasks.model import Key
 from trinitas_tasks.tiers.hot.deadline import Deadline
@@ -50,10 +50,7 @@ class RedisLiving(RedisGrants):
         """See Living."""
         if signals:
             keys = (self._name("signals"), self._name("clock"), self._name("batch", "signals"))
-            rows = chain.from_iterable(
-                (member_of(each.key), each.by, each.said.value, micros_of(each.at)) for each in signals
-            )
-            self._in_time("say", [(keys, (self._space, SIGNALS_LIMIT, above, *rows))])
+            self._in_time("say", [(keys, (self._space, SIGNALS_LIMIT, above, *_rows(signals)))])
 
     def noted(self, limit: int) -> Noted:
         """See Living."""
@@ -69,15 +66,20 @@ class RedisLiving(RedisGrants):
             tuple(map(_signal, signals)),
         )
 
+    def postpone(self, signals: Sequence[Signal]) -> None:
+        """See Living."""
+        if signals:
+            self._server.run("postpone", [self._name("batch", "signals"), self._name("signals")], *_rows(signals))
+
     def settled(self, batch: int) -> None:
         """See Living."""
         keys = [self._name(each) for each in ("batch", "signals", "trails", "forgot")]
         self._server.run("settled", keys, batch)
 
-    def lease(self, name: str, seconds: int) -> str | None:
+    def lease(self, name: str, seconds: float) -> str | None:
         """See Living."""
         token = secrets.token_hex(16)
-        return token if self._server.run("lease", [self._name("lease", name)], token, seconds * 1000) else None
+        return token if self._server.run("lease", [self._name("lease", name)], token, int(seconds * 1000)) else None
 
     def release(self, name: str, token: str) -> None:
         """See Living."""
@@ -126,6 +128,11 @@ class RedisLiving(RedisGrants):
             Searches(persona, int(each["asked"]), int(each.get("empty", 0)), float(each["ms"]), slowest[persona])
             for persona, each in sorted(_by_persona(counts).items())
         ]
+
+
+def _rows(signals: Sequence[Signal]) -> Iterator[Any]:
+    for each in signals:
+        yield from (member_of(each.key), each.by, each.said.value, micros_of(each.at))
 
 
 def _step(persona: bytes, text: bytes) -> Step:
