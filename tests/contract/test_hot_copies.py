@@ -116,11 +116,19 @@ def test_a_copy_worth_less_than_what_it_would_push_out_is_not_kept(bench: Bench)
     refill(hot, memory(id="n0", access_count=9))
     put(hot, NAMED[1])
     archive_all(hot)
-    refill(hot, NAMED[2])
+    refill(hot, NAMED[2], asked=False)
     assert kept(hot) == ["n0"]
     assert not hot.unarchived(key_of(NAMED[1]))
-    refill(hot, memory(id="n3", access_count=10))
+    refill(hot, memory(id="n3", access_count=10), asked=False)
     assert kept(hot) == ["n3"]
+
+
+def test_what_somebody_asks_for_is_kept_whatever_it_pushes_out(bench: Bench) -> None:
+    hot = bench.tier(cache_mb=room_for(NAMED[0]))
+    refill(hot, memory(id="n0", access_count=9))
+    refill(hot, NAMED[2])
+    assert kept(hot) == ["n2"]
+    assert hot.copies().bytes <= hot.copies().limit
 
 
 def test_what_has_no_room_at_all_is_not_kept(bench: Bench) -> None:

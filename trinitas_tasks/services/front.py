@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Final, TypeAlias
 
@@ -33,6 +34,7 @@ class Front:
 
     ``fetch`` asks the workers to bring archived memories into the hot tier and returns the ids of those that exist.
     While anything waits in the spool, its replay is tried every ``retry_seconds``; ``replayed`` is called after it.
+    ``clock`` may be simulated.
     ``seen`` is the highest version met so far: those of the writes made here are above it, whatever the clocks say.
     """
 
@@ -46,6 +48,7 @@ class Front:
         replayed: Callable[[], None],
         cache_seconds: int,
         retry_seconds: float,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._hot = hot
         self._spool = spool
@@ -54,6 +57,7 @@ class Front:
         self._replayed = replayed
         self._cache_seconds = cache_seconds
         self._retry_seconds = retry_seconds
+        self._clock = clock
         self._starting = threading.Lock()
         self._replayer: threading.Thread | None = None
         self._closed = threading.Event()
@@ -185,7 +189,7 @@ class Front:
         found: dict[Key, Record | None] = dict(granted.load(keys, self._archive))
         self._hot.refill([(record, self._cache_seconds) for record in found.values() if record is not None])
         there = [key for key, record in found.items() if record is not None]
-        load_ahead(there, hot=self._hot, archive=self._archive, seconds=self._cache_seconds, now=utc_now())
+        load_ahead(there, hot=self._hot, archive=self._archive, seconds=self._cache_seconds, now=self._clock())
         return found
 
     def _fetched(self, owner: str, ids: Sequence[str]) -> list[Key]:

@@ -211,7 +211,7 @@ class Lifecycle(Mending):
                 hot=run.hot, archive=run.archive, limit=limit, dry=dry
             ),
             LifeTask.WARM_CACHE: lambda personas: warming.warm_cache(
-                personas, hot=run.hot, archive=run.archive, seconds=seconds, limit=limit, now=now, dry=dry
+                personas, hot=run.hot, archive=run.archive, seconds=seconds, now=now, dry=dry
             ),
             LifeTask.SCORE_IMPORTANCE: lambda personas: scoring.score_importance(personas, sweep),
             LifeTask.CONSOLIDATE: lambda personas: self._followed(consolidating.consolidate(personas, sweep), dry),

@@ -19,12 +19,15 @@ RECENT: Final = 20
 """From so many of the memories that a persona read last it is told what it will read next."""
 RECENCY_HALF_LIFE_DAYS: Final = 0.25
 """A memory that was read six hours ago is half as likely to be read as one that was read now."""
-OVERHEAD_BYTES: Final = 500
+OVERHEAD_BYTES: Final = 1000
 """What a copy takes beside its body, roughly: only for the choice; the hot tier counts for itself."""
 LEAST: Final = 50
-"""So many are loaded for each persona, however many there are."""
-SHARE: Final = 0.5
-"""So much of the room is filled with guesses at most: the other half is left to what is really read."""
+"""So many are looked at for each persona, however many there are."""
+MOST: Final = 10_000
+"""So many are looked at for all personas together: a second of work."""
+TOGETHER: Final = 200
+SHARE: Final = 0.8
+"""So much of the room is filled with guesses at most: the rest is left to what is really read."""
 
 
 def warm_cache(
@@ -33,16 +36,17 @@ def warm_cache(
     hot: HotTier,
     archive: Archive,
     seconds: int,
-    limit: int,
     now: datetime,
     dry: bool = False,
 ) -> Report:
-    """Load copies, about ``limit`` of all these personas, for so many seconds: what is read after what it read
-    last, then the important, often and recently read ones. All together they take half of the room at most.
+    """Load copies for so many seconds, or have those that are there last as long: what is read after what these
+    personas read last, then the important, often and recently read ones, as far as they have room.
 
     Raises: Unavailable.
     """
-    room, each_has = int(hot.copies().limit * SHARE), max(limit // max(len(personas), 1), LEAST)
+    room = int(hot.copies().limit * SHARE)
+    fit = min(room // OVERHEAD_BYTES, MOST)
+    each_has = max(fit // max(len(personas), 1), LEAST)
     examined = 0
     expected: list[tuple[float, Life]] = []
     for persona in personas:
@@ -56,7 +60,8 @@ def warm_cache(
             room -= size
             chosen.append((chance, life))
     if not dry:
-        hot.refill([(life.record, seconds) for _, life in chosen], asked=False)
+        for start in range(0, len(chosen), TOGETHER):  # while Redis takes them over, it does nothing else
+            hot.refill([(life.record, seconds) for _, life in chosen[start : start + TOGETHER]], asked=False)
     decisions = tuple(Decision(life.key, "warm", f"chance {chance:.3f} to be read soon") for chance, life in chosen)
     return Report(examined, decisions, 0 if dry else len(chosen))
 

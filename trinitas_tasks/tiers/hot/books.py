@@ -50,13 +50,14 @@ class CopyBooks:
         while self._ends and self._ends[0][0] <= now:
             yield heapq.heappop(self._ends)[1]
 
-    def room(self, size: int, reads: int) -> list[Key] | None:
-        """What has to go to make room for so many bytes; None where that is worth more, or not enough."""
+    def room(self, size: int, reads: int, *, asked: bool) -> list[Key] | None:
+        """What has to go to make room for so many bytes; None where that is not enough or, unless somebody asked for
+        them, worth more."""
         if size > self.limit:
             return None
         value = worth(reads, size, self._age)
         victims = list(self._first(self.bytes + size - self.limit))
-        if any(each > value for each, _, _ in victims):
+        if not asked and any(each > value for each, _, _ in victims):
             for each in victims:
                 heapq.heappush(self._least, each)
             self._age = value

@@ -81,8 +81,8 @@ class Grave:
 class Finished:
     """A claimed memory that the archive holds: it may leave the hot tier after ``seconds``.
 
-    0 means that the archive holds something newer: this copy goes at once. ``slides``: each read gives it this time
-    anew, as those that are only cached have it.
+    0 means that the archive holds something newer: this copy goes at once. ``slides``: each read gives it this
+    time anew, as those that are only cached have it.
     """
 
     key: Key
@@ -196,8 +196,8 @@ class HotTier(Sharing, Living, Protocol):
 
     def refill(self, records: Sequence[tuple[Record, int]], *, asked: bool = True) -> None:
         """Keep copies of archived records for so many seconds after their last read, where nothing stands in their
-        place and there is room. ``asked``: somebody wanted to read them, which counts as fetched (see Reads); else what
-        stands and is only cached lasts as long, too."""
+        place and there is room. ``asked``: somebody wanted to read them, which counts as fetched (see Reads): they push
+        out what they must, whatever its worth; else what stands and is only cached lasts as long, too."""
 
     def pending(self, persona: str, limit: int) -> list[Record]:
         """The persona's newest records that are not archived yet."""

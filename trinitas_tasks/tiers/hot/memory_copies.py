@@ -74,7 +74,7 @@ class MemoryCopies(MemoryLiving):
         if use := self._uses.get(key):  # reads that are not settled yet count, too
             count, last = count + use.count, max(last, use.last)
         kept = Kept(item.to_json(), record.version, None, count, last, time)
-        if self._keep_copy(key, kept, time, count + asked):  # it is read next
+        if self._keep_copy(key, kept, time, count + asked, asked=asked):  # it is read next
             self._fetched |= {key} if asked else set()
         elif asked:  # nobody will find it here, so it is counted now
             self._used(key, self._clock())
@@ -97,10 +97,10 @@ class MemoryCopies(MemoryLiving):
             books = self._books
             return Copies(len(books.sizes), books.bytes, books.limit, books.evicted)
 
-    def _keep_copy(self, key: Key, kept: Kept, time: timedelta, reads: int) -> bool:
+    def _keep_copy(self, key: Key, kept: Kept, time: timedelta, reads: int, *, asked: bool = False) -> bool:
         """Whether there was room for it."""
         size = copy_bytes(member_of(key), pack(kept.body or b""))
-        if (victims := self._books.room(size, reads)) is None:
+        if (victims := self._books.room(size, reads, asked=asked)) is None:
             return False
         for each in victims:
             self._drop(each)

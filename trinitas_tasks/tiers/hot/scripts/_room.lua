@@ -58,8 +58,9 @@ local function evicted(member)
 end
 
 -- Whether so many bytes have room, once what is worth less has gone. GreedyDual-Size-Frequency (Cherkasova 1998; the
--- ageing after Cao and Irani 1997): the worth of what went last, or was refused, is that of everything new.
-local function has_room(size, reads)
+-- ageing after Cao and Irani 1997): the worth of what went last, or was refused, is that of everything new. What was
+-- asked for is never refused for its worth: a client that cannot read the archive itself finds it here alone.
+local function has_room(size, reads, asked)
   if walking or size > limit then return false end
   local f = redis.call('HMGET', copies, 'bytes', 'age')
   local need, age = (tonumber(f[1]) or 0) + size - limit, tonumber(f[2]) or 0
@@ -70,7 +71,7 @@ local function has_room(size, reads)
     if #least == 0 then return false end
     for i = 1, #least, 2 do
       highest = math.max(highest, tonumber(least[i + 1]))
-      if highest > value then
+      if highest > value and not asked then
         quietly('HSET', copies, 'age', string.format('%.17g', value))
         return false
       end

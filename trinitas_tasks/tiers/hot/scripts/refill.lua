@@ -43,7 +43,7 @@ for i = 1, #KEYS do
     local size, ttl_ms = size_of(member, #body), seconds * 1000
     local reads, used = uses(member, count, last)
     local wanted = reads + (asked and 1 or 0)  -- it is read next
-    if has_room(size, wanted) then
+    if has_room(size, wanted, asked) then
       redis.call('HSET', KEYS[i], 'b', body, 'v', version, 'c', string.format('%.0f', reads), 'a', used,
         'x', string.format('%.0f', now_ms + ttl_ms), 's', string.format('%.0f', ttl_ms))
       if asked then redis.call('HSET', KEYS[i], 'q', '1') end
