@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, or_, select
 
@@ -71,6 +72,5 @@ def erased(connection: Connection, persona: str, ids: Sequence[str]) -> dict[str
     return {id_: version for _, id_, version in found}
 
 
-def _note(row: Row[tuple[str, str, str, int, str]]) -> Migrated:
-    migration, persona, id_, version, digest = row
-    return Migrated(migration, Key(persona, id_), version, digest)
+def _note(row: Row[Any]) -> Migrated:
+    return Migrated(row.migration, Key(row.persona, row.id), row.version, row.digest)
