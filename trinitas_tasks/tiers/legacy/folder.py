@@ -52,7 +52,7 @@ class LegacyFolder:
         """See LegacyStore."""
         names = [part.name for part in self._parts]
         if place.part and place.part not in names:
-            raise Unavailable(f"{self._base / place.part} was there and is not any more")
+            raise InvalidQuery(f"{self._base / place.part} was there and is not any more: begin again")
         at = names.index(place.part) if place.part else 0
         part, after = self._parts[at], place.at
         read = self._read(part, after, limit)
@@ -107,7 +107,10 @@ class LegacyFolder:
                     return
 
     def _chroma(self, part: Part, after: int, limit: int, read: _Read) -> None:
-        from trinitas_tasks.tiers.legacy import chroma  # noqa: PLC0415 - it loads chromadb, and few stores have one
+        try:
+            from trinitas_tasks.tiers.legacy import chroma  # noqa: PLC0415 - it takes a second, and few stores have one
+        except ImportError as error:
+            raise Unavailable("chromadb is not installed here: pip install 'trinitas-tasks[worker]'") from error
 
         documents = chroma.documents(part, self._work, after, limit)
         for each in documents:
@@ -158,7 +161,7 @@ def _found_parts(base: Path) -> list[Part]:
     try:
         found = parts_of(base)
     except OSError as error:
-        raise Unavailable(
+        raise InvalidQuery(
             f"{base} cannot be read on the machine of this process: {error.strerror}. The ingest worker reads the "
             "store: it must see it under the same path as the command"
         ) from error

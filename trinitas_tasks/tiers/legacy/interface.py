@@ -56,4 +56,4 @@ class LegacyStore(Protocol):
 
     def read(self, place: Place, limit: int) -> Slice:
         """The next at most ``limit`` memories, and what is unreadable between them. A part that cannot be read (any
-        further) is one `Unreadable`, and the next one is gone on with. Raises: Unavailable where the store is away."""
+        further) is one `Unreadable`, and the next one is gone on with. Raises: InvalidQuery where there is no store."""
