@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ import pytest
 
 from tests.legacy import made
 from trinitas_tasks.errors import InvalidMemory, InvalidQuery
-from trinitas_tasks.tiers.legacy import database, folder
+from trinitas_tasks.tiers.legacy import database, jsonfile
 from trinitas_tasks.tiers.legacy.folder import LegacyFolder
 from trinitas_tasks.tiers.legacy.interface import Found, Place, Unreadable
 from trinitas_tasks.tiers.legacy.rows import IMPORTANCE_BEFORE, PERSONA_BEFORE, moment
@@ -60,7 +61,7 @@ def base(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def database_of(path: Path, *rows: dict[str, object], journal: str = "delete") -> sqlite3.Connection:
+def database_of(path: Path, *rows: Mapping[str, object], journal: str = "delete") -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute(f"PRAGMA journal_mode = {journal}")
     connection.execute("CREATE TABLE episodes (id TEXT PRIMARY KEY, persona, content, timestamp, importance)")
@@ -111,7 +112,7 @@ def test_what_a_row_said_is_what_is_found(base: Path) -> None:
 
 
 def test_nulls_get_the_defaults_and_what_does_not_fit_is_kept_in_the_metadata(base: Path) -> None:
-    rows = [{"id": "a1", "importance": None}, {"id": "a2", "importance": 7, "persona": "hera"}]
+    rows: list[dict[str, object]] = [{"id": "a1", "importance": None}, {"id": "a2", "importance": 7, "persona": "hera"}]
     database_of(base / "athena" / "episodes.db", *rows).close()
     (first, second), unreadable = read(base)
     assert (first.item.importance, first.item.metadata, first.item.tags) == (0.5, {}, ())
@@ -138,7 +139,7 @@ def test_times_without_a_zone_are_local_also_where_summer_time_begins_and_ends(
     assert moment(written, "timestamp", NEW_YORK) == expected
 
 
-def test_a_time_that_is_none_is_told(base: Path) -> None:
+def test_a_time_that_is_none_is_told() -> None:
     for written in ("0001-01-01T00:00:00", "", None, 5, "2025-13-01"):
         with pytest.raises(InvalidMemory, match="timestamp"):
             moment(written, "timestamp", TOKYO)
@@ -246,7 +247,7 @@ def test_a_read_only_folder_is_read(base: Path) -> None:
 def test_of_a_torn_json_file_every_entry_that_is_whole_is_read(
     base: Path, text: str, good: list[str], bad: int, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder.jsonfile, "CHUNK", 7)
+    monkeypatch.setattr(jsonfile, "CHUNK", 7)
     path = knowledge(base, text)
     found, unreadable = read(base, limit)
     assert [each.item.id for each in found] == good
@@ -264,8 +265,8 @@ def test_what_is_torn_is_kept_in_full_whatever_its_bytes(base: Path) -> None:
 
 
 def test_a_long_torn_entry_does_not_hide_what_follows(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder.jsonfile, "CHUNK", 64)
-    monkeypatch.setattr(folder.jsonfile, "ENTRY_BYTES", 1000)
+    monkeypatch.setattr(jsonfile, "CHUNK", 64)
+    monkeypatch.setattr(jsonfile, "ENTRY_BYTES", 1000)
     long = '"k2": {"id": "k2", "content": "' + "あ" * 5000
     knowledge(base, "{" + ",\n".join([entry("k1"), long, *(entry(f"k{n}") for n in range(3, 60))]) + "}")
     found, unreadable = read(base)
