@@ -12,88 +12,32 @@ import re
 import shutil
 import sqlite3
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from trinitas_tasks.client import MemoryClient
 from trinitas_tasks.errors import InvalidQuery, Unavailable
-from trinitas_tasks.model import MemoryItem, MemoryType
+from trinitas_tasks.interfaces.migration import Comparison, Copying, Survey
+from trinitas_tasks.model import MemoryItem
 from trinitas_tasks.tasks.config import INGEST
 from trinitas_tasks.tasks.migrating import FOLDER, STEP, zone_of
 from trinitas_tasks.tiers.legacy import backup
 from trinitas_tasks.tiers.legacy.folder import LegacyFolder
 from trinitas_tasks.tiers.legacy.interface import Place, Unreadable
 
-STEP_MS: Final = 60_000
+STEP_MS: Final = 30_000
+"""A step that took longer, or whose worker ended, is asked for again: what it did is then done."""
 PATIENCE_SECONDS: Final = 300.0
 """So long a step that nobody answers is asked for again: a worker that was killed comes back."""
 AGAIN_SECONDS: Final = 1.0
-ASSUMED_RATE: Final = 150
-"""Memories a second that a worker on two cores embeds at least; what a survey's estimate goes by."""
-SHOWN: Final = 1000
-"""So many differences a report names."""
 EXTRA: Final = "migrated, but not in the store (any more)"
 
 Progress = Callable[[int], None]
 """Told how many more memories, or bytes, are done."""
 IsOld = Callable[[MemoryItem], bool]
-
-
-@dataclass(slots=True)
-class Survey:
-    """What the store holds. ``old``: episodic, and unused for so long that they leave the index within an hour."""
-
-    parts: dict[str, int]
-    personas: dict[str, dict[str, int]] = field(default_factory=dict)
-    memories: int = 0
-    unreadable: int = 0
-    renamed: int = 0
-    old: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    """How often what is unreadable is so, by part and reason."""
-
-    @property
-    def estimated_seconds(self) -> float:
-        """For copying all of it."""
-        return round(self.memories / ASSUMED_RATE, 1)
-
-
-@dataclass(slots=True)
-class Copying:
-    """What copying came to, in memories; see services.migrate.Copied. What a broken-off run looked at counts as read
-    and ``there``."""
-
-    read: int = 0
-    copied: int = 0
-    there: int = 0
-    forgotten: int = 0
-    refused: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class Comparison:
-    """What verifying came to, in memories; see services.migrate.Verified. ``noted``: so many the archive notes as
-    migrated."""
-
-    read: int = 0
-    same: int = 0
-    changed: int = 0
-    forgotten: int = 0
-    twice: int = 0
-    noted: int = 0
-    differing: int = 0
-    differences: list[dict[str, str]] = field(default_factory=list)
-
-    def add(self, differences: list[dict[str, str]]) -> None:
-        """More that differ; the first are named."""
-        self.differing += len(differences)
-        self.differences += differences[: SHOWN - len(self.differences)]
 
 
 class Migration:
@@ -115,6 +59,7 @@ class Migration:
         self.folder = home / FOLDER / self.name
         self._state = self.folder / "state.json"
         self.unreadable = self.folder / "unreadable.jsonl"
+        self._refused = self.folder / "refused.jsonl"
         self.report = self.folder / "report.json"
 
     @property
@@ -135,7 +80,7 @@ class Migration:
             while place is not None:
                 some = store.read(place, STEP)
                 for each in some.found:
-                    _count(found, each.item)
+                    found.count(each.item)
                     found.renamed += each.renamed
                     found.old += is_old(each.item)
                 for one in some.unreadable:
@@ -163,6 +108,8 @@ class Migration:
         place: list[Any] | None = state["place"] if goes_on else ["", 0]
         done.read = done.there = state["read"] if goes_on else 0
         progress(done.read)
+        if not goes_on:
+            self._refused.unlink(missing_ok=True)
         while place is not None:
             step = self._asked("migrate_step", *self.arguments, place)
             self._keep(step["refused"])
@@ -170,10 +117,10 @@ class Migration:
             done.copied += step["copied"]
             done.there += step["there"]
             done.forgotten += step["forgotten"]
-            done.refused += len(step["refused"])
             place = step["place"]
             self._note(place=place, read=done.read, store=store)
             progress(step["read"])
+        done.refused = self._set_refused_aside()
         done.seconds = round(time.monotonic() - started, 2)
         return done
 
@@ -248,8 +195,18 @@ class Migration:
                 time.sleep(AGAIN_SECONDS)
 
     def _keep(self, refused: list[dict[str, Any]]) -> None:
+        if refused:
+            with self._refused.open("a", encoding="utf-8") as aside:
+                aside.writelines(_line(Unreadable(**each)) for each in refused)
+
+    def _set_refused_aside(self) -> int:
+        """Put what the workers refused, in this run and the ones before it, to what could not be read; how many."""
+        if not self._refused.exists():
+            return 0
+        refused = list(dict.fromkeys(self._refused.read_text(encoding="utf-8").splitlines(keepends=True)))
         with self.unreadable.open("a", encoding="utf-8") as aside:
-            aside.writelines(_line(Unreadable(**each)) for each in refused)
+            aside.writelines(refused)
+        return len(refused)
 
     def _fingerprint(self) -> str:
         """Of the store as it is now: where it was left off counts only for the same."""
@@ -278,17 +235,6 @@ def named(path: Path) -> str:
     return f"{words}-{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:12]}"
 
 
-def told(survey: Survey) -> dict[str, Any]:
-    """The survey for a report."""
-    return {**asdict(survey), "reasons": dict(survey.reasons), "estimated_seconds": survey.estimated_seconds}
-
-
-def _count(survey: Survey, item: MemoryItem) -> None:
-    survey.memories += 1
-    counts = survey.personas.setdefault(item.persona, dict.fromkeys((kind.value for kind in MemoryType), 0))
-    counts[item.type.value] += 1
-
-
 def _line(one: Unreadable) -> str:
     # ASCII: bytes that were no text are lone surrogates, which no encoding but this one carries
     return json.dumps(one._asdict(), default=str) + "\n"
@@ -306,9 +252,3 @@ def _written(path: Path, text: str) -> None:
     scratch = path.with_suffix(f".{os.getpid()}")
     scratch.write_text(text, encoding="utf-8")
     scratch.replace(path)
-
-
-def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """What was kept aside."""
-    with path.open(encoding="utf-8") as file:
-        yield from (json.loads(line) for line in file)
