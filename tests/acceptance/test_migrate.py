@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,11 @@ KILLS = 6
 def settled(client: MemoryClient, store: Store) -> None:
     """All of it is indexed, and the tiers agree."""
     for persona in {persona for persona, _ in store.there}:
-        wait_until(lambda persona=persona: not client.stats(persona=persona).unindexed, 60)
+        wait_until(partial(_indexed, client, persona), 60)
+
+
+def _indexed(client: MemoryClient, persona: str) -> bool:
+    return not client.stats(persona=persona).unindexed
 
 
 def counted(client: MemoryClient, store: Store) -> int:
@@ -45,6 +50,17 @@ def progress(home: Path, store: Store) -> int:
     return int(told["read"])
 
 
+def _came(home: Path, store: Store, far: int) -> bool:
+    return progress(home, store) >= far
+
+
+def kill_worker(stack: Stack) -> None:
+    """And wait for the next one."""
+    before = pid_of(stack, "ingest")
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: pid_of(stack, "ingest") not in (0, before), 60)
+
+
 def test_a_store_is_migrated_through_kills_verified_and_taken_back(
     trinitas: Run, home: Path, tmp_path: Path, client: MemoryClient, stack_settings: Settings
 ) -> None:
@@ -55,12 +71,10 @@ def test_a_store_is_migrated_through_kills_verified_and_taken_back(
     for kill in range(KILLS):
         command = [TRINITAS, *arguments, "--yes", "--home", home]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=home) as process:
-            came = progress(home, store)
-            wait_until(lambda came=came: progress(home, store) >= came + chance.randint(1, 200), 120)
+            enough = progress(home, store) + chance.randint(1, 200)
+            wait_until(partial(_came, home, store, enough), 120)
             if kill % 3 == 1:
-                worker = pid_of(Stack(stack_settings), "ingest")
-                os.kill(worker, signal.SIGKILL)
-                wait_until(lambda worker=worker: pid_of(Stack(stack_settings), "ingest") not in (0, worker), 60)
+                kill_worker(Stack(stack_settings))
             process.kill()
         assert progress(home, store) < store.good, "nothing was left to interrupt"
     done = trinitas(*arguments, "--yes")

@@ -102,6 +102,7 @@ class Migration:
 
     def copy(self, progress: Progress) -> Copying:
         """Have everything copied that is not here yet, from where the last run came to. Raises: Unavailable."""
+        self._begin()
         started, done = time.monotonic(), Copying()
         state, store = self._read_state(), self._fingerprint()
         goes_on = bool(state.get("place")) and state.get("store") == store
