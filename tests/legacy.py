@@ -49,7 +49,7 @@ class Store:
     good: int = 0
     bad: int = 0
     renamed: int = 0
-    there: set[tuple[str, str]] = field(default_factory=set)
+    there: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
 
 def text(chance: random.Random, number: int) -> str:

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -285,3 +287,54 @@ def test_the_folder_of_one_persona_is_a_store(base: Path) -> None:
     database_of(base / "athena" / "episodes.db", {"id": "a1"}).close()
     [found], _ = read(base / "athena")
     assert (found.item.persona, found.source) == ("athena", "episodes.db")
+
+
+def test_a_chroma_folder_is_read_from_a_copy_and_gives_way_to_the_tables(base: Path) -> None:
+    made_by_chroma(base / "chroma")
+    database_of(base / "episodic.db", {"id": "a1", "content": '"in both"'}).close()
+    before = state(base / "chroma")
+    for limit in (2, 400):
+        found, unreadable = read(base, limit)
+        told = [(each.source.split("/")[0], each.item.id, each.item.type.value, each.item.content) for each in found]
+        assert sorted(told) == [
+            ("chroma", "a1", "episodic", "in both"),
+            ("chroma", "s1", "semantic", {"fact": "東京"}),
+            ("chroma", "s2", "semantic", "no JSON, 文字だけ"),
+            ("chroma", "w1", "working", "short"),
+            ("episodic.db", "a1", "episodic", "in both"),
+        ]
+        [tagged] = [each.item for each in found if each.item.id == "s1"]
+        assert (tagged.tags, tagged.importance, tagged.persona) == (("a", "知識"), 0.75, "hera")
+        assert [(each.row, each.reason.partition(":")[0]) for each in unreadable] == [("memory_semantic/s3", "persona")]
+    assert state(base / "chroma") == before
+
+
+def test_a_torn_chroma_folder_is_told(base: Path) -> None:
+    (base / "chroma").mkdir()
+    (base / "chroma" / "chroma.sqlite3").write_bytes(b"no database" * 100)
+    found, [unreadable] = read(base)
+    assert (found, unreadable.source) == ([], "chroma")
+    assert "cannot be read" in unreadable.reason
+
+
+def made_by_chroma(path: Path) -> None:
+    """In a process of its own: Chroma keeps what it opened."""
+    code = f"""
+import chromadb
+client = chromadb.PersistentClient(path={str(path)!r}, settings=chromadb.config.Settings(anonymized_telemetry=False))
+label = {{"persona": "hera", "importance": 0.75, "timestamp": "{AT}", "type": "semantic"}}
+kept = {{
+    "working": [("w1", '"short"', label)],
+    "episodic": [("a1", '"in both"', {{**label, "persona": "athena"}})],
+    "semantic": [
+        ("s1", '{{"fact": "東京"}}', {{**label, "tags": "a,知識"}}),
+        ("s2", "no JSON, 文字だけ", label),
+        ("s3", '"nobody\\'s"', {{"timestamp": "{AT}"}}),
+    ],
+}}
+for kind, rows in kept.items():
+    collection = client.create_collection(f"memory_{{kind}}", embedding_function=None)
+    for id_, text, metadata in rows:
+        collection.add(ids=[id_], documents=[text], metadatas=[metadata], embeddings=[[0.6, 0.8]])
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
