@@ -126,7 +126,16 @@ def encode_rate(model: SentenceTransformerEmbedder, texts: list[str]) -> float:
 def migrate(stack: Stack, base: Path, home: Path) -> tuple[dict[str, Any], Watch]:
     """The command's report, and what was seen meanwhile."""
     worker = next(each.pid for each in stack.status().processes if each.name == "ingest" and each.pid)
-    command = [Path(sys.executable).with_name("trinitas"), "migrate", "legacy", base, "--yes", "--json", "--home", home]
+    command: list[str | Path] = [
+        Path(sys.executable).with_name("trinitas"),
+        "migrate",
+        "legacy",
+        base,
+        "--yes",
+        "--json",
+        "--home",
+        home,
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         processes = {"ingest": psutil.Process(worker), "command": psutil.Process(process.pid)}
         watch = Watch(home / "migrations" / named(base) / "state.json", processes)

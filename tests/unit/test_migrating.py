@@ -39,7 +39,7 @@ def client(bench: Bench, tmp_path: Path) -> MemoryClient:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return made(tmp_path / "store", 300)
+    return made(tmp_path / "store", 120)
 
 
 def migration(client: MemoryClient, store: Store, tmp_path: Path, zone: str | None = "Asia/Tokyo") -> Migration:

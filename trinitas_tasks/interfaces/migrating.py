@@ -84,8 +84,7 @@ class Migration:
                     found.renamed += each.renamed
                     found.old += is_old(each.item)
                 for one in some.unreadable:
-                    found.unreadable += 1
-                    found.reasons[f"{one.source}: {one.reason}"] += 1
+                    found.blame(one.source, one.reason)
                     aside.write(_line(one))
                 progress(len(some.found))
                 place = some.place

@@ -11,7 +11,8 @@ from trinitas_tasks.model import MemoryItem, MemoryType
 ASSUMED_RATE: Final = 150
 """Memories a second that a worker on two cores embeds at least; what a survey's estimate goes by."""
 SHOWN: Final = 1000
-"""So many differences a report names."""
+"""So many differences, and reasons, a report names."""
+OTHER: Final = "other reasons"
 
 
 @dataclass(slots=True)
@@ -26,6 +27,12 @@ class Survey:
     old: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     """How often what is unreadable is so, by part and reason."""
+
+    def blame(self, source: str, reason: str) -> None:
+        """One more that is unreadable; of very many different reasons the later ones are not named."""
+        self.unreadable += 1
+        named = f"{source}: {reason[:200]}"
+        self.reasons[named if named in self.reasons or len(self.reasons) < SHOWN else OTHER] += 1
 
     def count(self, item: MemoryItem) -> None:
         """One more of its persona and type."""

@@ -257,7 +257,7 @@ def _show_survey(survey: Survey) -> None:
     if survey.unreadable:
         output.note(f"{survey.unreadable:,} cannot be read:")
         for reason, count in survey.reasons.most_common(SHOWN):
-            output.note(f"    {count:,} × {reason[:200]}")
+            output.note(f"    {count:,} × {reason}")
         if (more := len(survey.reasons) - SHOWN) > 0:
             output.note(f"    … and {more:,} more reasons")
     if survey.old:
