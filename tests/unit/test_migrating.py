@@ -74,6 +74,15 @@ def test_a_survey_counts_everything_and_keeps_aside_what_cannot_be_read(
     assert json.dumps(survey.told())
 
 
+def test_a_damaged_file_is_named_and_can_be_kept_alone(client: MemoryClient, store: Store, tmp_path: Path) -> None:
+    (store.base / "hestia" / "episodes.db").write_bytes(b"no database at all" * 100)
+    one = migration(client, store, tmp_path)
+    survey = one.survey(nothing, is_old=never)
+    assert survey.damaged == ["hestia/episodes.db"]
+    kept = one.back_up(nothing, parts=survey.damaged)
+    assert {each.name for each in kept.rglob("*") if each.is_file()} == {"manifest.json", "episodes.db"}
+
+
 def test_a_survey_may_leave_nothing_behind(client: MemoryClient, store: Store, tmp_path: Path) -> None:
     migration(client, store, tmp_path).survey(nothing, is_old=never, work=tmp_path / "work", keep=False)
     assert not (tmp_path / "home").exists()

@@ -12,7 +12,7 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +85,8 @@ class Migration:
                     found.old += is_old(each.item)
                 for one in some.unreadable:
                     found.blame(one.source, one.reason)
+                    if one.raw is None:
+                        found.damaged.append(one.source)
                     aside.write(_line(one))
                 progress(len(some.found))
                 place = some.place
@@ -92,11 +94,11 @@ class Migration:
             scratch.replace(self.unreadable)
         return found
 
-    def back_up(self, progress: Progress) -> Path:
-        """Copy the files of the store; where to. Raises: Unavailable."""
+    def back_up(self, progress: Progress, *, parts: Collection[str] | None = None) -> Path:
+        """Copy the files of the store, or of these parts of it; where to. Raises: Unavailable."""
         self._begin()
         target = self.folder / "backup"
-        backup.keep(self.path, target, progress)
+        backup.keep(self.path, target, progress, parts)
         return target
 
     def copy(self, progress: Progress) -> Copying:

@@ -25,6 +25,8 @@ class Survey:
     unreadable: int = 0
     renamed: int = 0
     old: int = 0
+    damaged: list[str] = field(default_factory=list)
+    """Parts that cannot be read, or not to their end: they can only be kept as files."""
     reasons: Counter[str] = field(default_factory=Counter)
     """How often what is unreadable is so, by part and reason."""
 

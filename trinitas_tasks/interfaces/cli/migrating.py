@@ -106,9 +106,11 @@ class _Command:
         self._migration.check_zone()
         survey = self._survey()
         self._confirm(f"Copy {survey.memories:,} memories?")
-        if backup:
-            with self._bar("backing up", sum(survey.parts.values())) as progress:
-                self._report["backup"] = str(self._migration.back_up(progress))
+        # what is damaged is kept aside in any case
+        parts = survey.parts if backup else survey.damaged
+        if parts:
+            with self._bar("backing up", sum(survey.parts[name] for name in parts)) as progress:
+                self._report["backup"] = str(self._migration.back_up(progress, parts=parts))
         with self._bar("copying", survey.memories) as progress:
             copied = self._migration.copy(progress)
         rate = round((copied.read - copied.there) / copied.seconds, 1) if copied.seconds else None

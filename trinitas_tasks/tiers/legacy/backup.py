@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,21 +17,24 @@ MANIFEST: Final = "manifest.json"
 BLOCK: Final = 1 << 20
 
 
-def files_of(base: Path) -> list[Path]:
-    """All files that belong to the store. Raises: OSError."""
-    return list(dict.fromkeys(file for part in parts_of(base) for file in part.files))
+def files_of(base: Path, parts: Collection[str] | None = None) -> list[Path]:
+    """All files that belong to the store, or to these parts of it. Raises: OSError."""
+    meant = [part for part in parts_of(base) if parts is None or part.name in parts]
+    return list(dict.fromkeys(file for part in meant for file in part.files))
 
 
-def keep(base: Path, target: Path, progress: Callable[[int], None]) -> dict[str, Any]:
-    """Copy them into a folder; what is there already in this state stays. The manifest: of each file its size, time of
-    change and SHA-256. ``progress`` is told how many more bytes are done.
+def keep(
+    base: Path, target: Path, progress: Callable[[int], None], parts: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Copy all files of the store, or of these parts of it, into a folder; what is there in this state stays.
 
-    Raises: Unavailable where a file changes meanwhile, the disk is full, or the copy is not what was read.
+    Returns the manifest: of each file its size, time of change and SHA-256. ``progress`` is told how many more bytes are
+    done. Raises: Unavailable where a file changes meanwhile, the disk is full, or the copy is not what was read.
     """
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     manifest = _read(target)
     try:
-        for file in files_of(base):
+        for file in files_of(base, parts):
             name = file.relative_to(base).as_posix()
             stat = file.stat()
             known = manifest.get(name, {})
