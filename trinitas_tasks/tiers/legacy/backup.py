@@ -28,8 +28,8 @@ def keep(
 ) -> dict[str, Any]:
     """Copy all files of the store, or of these parts of it, into a folder; what is there in this state stays.
 
-    Returns the manifest: of each file its size, time of change and SHA-256. ``progress`` is told how many more bytes are
-    done. Raises: Unavailable where a file changes meanwhile, the disk is full, or the copy is not what was read.
+    Returns the manifest: of each file its size, time of change and SHA-256. ``progress`` is told how many more bytes
+    are done. Raises: Unavailable where a file changes meanwhile, the disk is full, or the copy is not what was read.
     """
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     manifest = _read(target)
