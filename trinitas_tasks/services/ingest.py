@@ -88,7 +88,7 @@ def ingest(
         raise
     step("stored")
     current = [row for row, standing in stored if standing == row.record.version]
-    indexed, degraded = _index(current, vectors, archive)
+    indexed, degraded = index(current, vectors, archive)
     step("indexed")
     done = [_finished(row, standing, stays) for row, standing in stored]
     done += [Finished(letter.key, letter.version, DEAD_SECONDS) for letter in batch.letters]
@@ -188,7 +188,8 @@ def _letter(claimed: Claimed, error: Exception, now: datetime) -> DeadLetter:
     return DeadLetter(claimed.key, claimed.version, claimed.body, str(error), now)
 
 
-def _index(rows: Sequence[Row], vectors: VectorTier, archive: Archive) -> tuple[int, tuple[str, ...]]:
+def index(rows: Sequence[Row], vectors: VectorTier, archive: Archive) -> tuple[int, tuple[str, ...]]:
+    """Give the vector tier the vectors of archived memories; how many it took, and why it took none of some."""
     indexed = 0
     degraded: dict[str, None] = {}
     ordered = sorted(rows, key=lambda row: row.record.item.persona)

@@ -41,6 +41,7 @@ ROUTES: Final = {
     "trinitas.dead_letters": SEARCH,
     "trinitas.drop_dead": INGEST,
     "trinitas.retry_dead": INGEST,
+    **dict.fromkeys((f"trinitas.migrate_{each}" for each in ("step", "verify", "notes", "undo")), INGEST),
     **dict.fromkeys(("trinitas.run", "trinitas.runs", "trinitas.why", "trinitas.undo"), LIFECYCLE),
     **dict.fromkeys(("trinitas.consolidations", "trinitas.analytics"), LIFECYCLE),
 }

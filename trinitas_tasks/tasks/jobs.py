@@ -17,7 +17,7 @@ from trinitas_tasks.services import archived, forget, granting, ingest, recall, 
 from trinitas_tasks.services.answer import Answer
 from trinitas_tasks.services.ingest import IngestReport
 from trinitas_tasks.tasks.facts import gather
-from trinitas_tasks.tasks.lifecycle import Lifecycle
+from trinitas_tasks.tasks.migrating import Migrating
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ MEND_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Jobs(Lifecycle):
+class Jobs(Migrating):
     """All jobs over one runtime: what is due, what clients ask, and what operators do."""
 
     # What is due.

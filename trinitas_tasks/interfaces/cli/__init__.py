@@ -14,6 +14,7 @@ from trinitas_tasks.interfaces.cli import (
     living,
     memory,
     mending,
+    migrating,
     output,
     recall,
     sharing,
@@ -38,6 +39,7 @@ mending.register(app)
 letters.register(app)
 evaluating.register(app)
 living.register(app)
+migrating.register(app)
 
 
 @app.callback()

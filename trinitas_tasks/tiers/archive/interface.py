@@ -14,6 +14,7 @@ from trinitas_tasks.policy.grants import Grant
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.lives import Lives
+from trinitas_tasks.tiers.archive.provenance import Provenance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,7 +136,7 @@ class Reader(Protocol):
         """Give the connections back."""
 
 
-class Archive(Reader, Lives, Protocol):
+class Archive(Reader, Lives, Provenance, Protocol):
     """Everything is transactional. Of two versions of a memory the higher wins, whatever the order of
     arrival; a version at or below one that was erased is not stored.
 

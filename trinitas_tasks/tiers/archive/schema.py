@@ -230,6 +230,18 @@ audits = Table(
 )
 """What must be told even when the memory is gone."""
 
+migrated = Table(
+    "migrated",
+    metadata,
+    Column("migration", String(64), primary_key=True),
+    Column("persona", String(64), primary_key=True),
+    Column("id", String(128), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Index("migrated_of", "persona", "id"),
+)
+"""Which memories came from which other store, and the SHA-256 of what came: it goes with the memory."""
+
 marks = Table(
     "marks",
     metadata,

@@ -21,6 +21,7 @@ from trinitas_tasks.tiers.archive.schema import (
     followers,
     marks,
     memories,
+    migrated,
     runs,
     tombstones,
     vectors,
@@ -78,6 +79,7 @@ DROP_LIFE: Final = tuple(
         (followers.c.next_persona, followers.c.next_id),
         (feedback.c.persona, feedback.c.id),
         (consolidations.c.persona, consolidations.c.id),
+        (migrated.c.persona, migrated.c.id),
     )
 )
 """What is kept of a memory beside it, and what names it."""
@@ -141,6 +143,16 @@ def put_mark(dialect: str) -> Insert:
     """Insert or replace."""
     statement = _insert(dialect, marks)
     return statement.on_conflict_do_update(index_elements=["name"], set_={"value": statement.excluded["value"]})
+
+
+@cache
+def put_migrated(dialect: str) -> Insert:
+    """Insert or replace."""
+    statement = _insert(dialect, migrated)
+    return statement.on_conflict_do_update(
+        index_elements=["migration", "persona", "id"],
+        set_={"version": statement.excluded["version"], "digest": statement.excluded.digest},
+    )
 
 
 def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:

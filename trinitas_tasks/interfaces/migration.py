@@ -1,0 +1,85 @@
+"""What the steps of a migration come to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from trinitas_tasks.model import MemoryItem, MemoryType
+
+ASSUMED_RATE: Final = 150
+"""Memories a second that a worker on two cores embeds at least; what a survey's estimate goes by."""
+SHOWN: Final = 1000
+"""So many differences, and reasons, a report names."""
+OTHER: Final = "other reasons"
+
+
+@dataclass(slots=True)
+class Survey:
+    """What the store holds. ``old``: episodic, and unused for so long that they leave the index within an hour."""
+
+    parts: dict[str, int]
+    personas: dict[str, dict[str, int]] = field(default_factory=dict)
+    memories: int = 0
+    unreadable: int = 0
+    renamed: int = 0
+    old: int = 0
+    damaged: list[str] = field(default_factory=list)
+    """Parts that cannot be read, or not to their end: they can only be kept as files."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """How often what is unreadable is so, by part and reason."""
+
+    def blame(self, source: str, reason: str) -> None:
+        """One more that is unreadable; of very many different reasons the later ones are not named."""
+        self.unreadable += 1
+        named = f"{source}: {reason[:200]}"
+        self.reasons[named if named in self.reasons or len(self.reasons) < SHOWN else OTHER] += 1
+
+    def count(self, item: MemoryItem) -> None:
+        """One more of its persona and type."""
+        self.memories += 1
+        counts = self.personas.setdefault(item.persona, dict.fromkeys((kind.value for kind in MemoryType), 0))
+        counts[item.type.value] += 1
+
+    def told(self) -> dict[str, Any]:
+        """For a report."""
+        return {**asdict(self), "reasons": dict(self.reasons), "estimated_seconds": self.estimated_seconds}
+
+    @property
+    def estimated_seconds(self) -> float:
+        """For copying all of it."""
+        return round(self.memories / ASSUMED_RATE, 1)
+
+
+@dataclass(slots=True)
+class Copying:
+    """What copying came to, in memories; see services.migrate.Copied. What a broken-off run looked at counts as read
+    and ``there``."""
+
+    read: int = 0
+    copied: int = 0
+    there: int = 0
+    forgotten: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What verifying came to, in memories; see services.migrate.Verified. ``noted``: so many the archive notes as
+    migrated."""
+
+    read: int = 0
+    same: int = 0
+    changed: int = 0
+    forgotten: int = 0
+    twice: int = 0
+    noted: int = 0
+    differing: int = 0
+    differences: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, differences: list[dict[str, str]]) -> None:
+        """More that differ; the first are named."""
+        self.differing += len(differences)
+        self.differences += differences[: SHOWN - len(self.differences)]
