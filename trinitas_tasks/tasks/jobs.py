@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from trinitas_tasks.errors import InvalidQuery, TrinitasError
 from trinitas_tasks.query import Query
-from trinitas_tasks.services import archived, forget, granting, ingest, recall, replay
+from trinitas_tasks.services import archived, forget, granting, ingest, recall, rejoin, replay
 from trinitas_tasks.services.answer import Answer
 from trinitas_tasks.services.ingest import IngestReport
 from trinitas_tasks.tasks.facts import gather
@@ -44,6 +44,7 @@ class Jobs(Lifecycle):
         try:
             if not run.spool.empty():
                 replay.replay(hot=run.hot, spool=run.spool)
+            rejoin.rejoin(run.settings.home / rejoin.RESTORED, hot=run.hot, archive=run.archive, model=run.model)
         finally:  # a full outbox takes no replayed write before something was archived
             self.ingest()
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from trinitas_tasks.interfaces.cli import (
+    backing_up,
     doctor,
     evaluating,
     importing,
@@ -38,6 +39,7 @@ mending.register(app)
 letters.register(app)
 evaluating.register(app)
 living.register(app)
+backing_up.register(app)
 
 
 @app.callback()

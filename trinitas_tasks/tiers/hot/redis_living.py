@@ -55,6 +55,14 @@ class RedisLiving(RedisGrants):
             )
             self._in_time("say", [(keys, (self._space, SIGNALS_LIMIT, above, *rows))])
 
+    def unsettled(self) -> list[Signal]:
+        """See Living."""
+        with self._server.mapped("list signals") as redis, redis.pipeline(transaction=True) as pipe:
+            pipe.lrange(self._name("batch", "signals"), 0, -1)
+            pipe.lrange(self._name("signals"), 0, -1)
+            taken, waiting = pipe.execute()
+        return [_signal(each) for each in (*taken, *waiting)]
+
     def noted(self, limit: int) -> Noted:
         """See Living."""
         keys = [self._name(each) for each in ("batch", "signals", "trails", "uses", "used", "clock")]
