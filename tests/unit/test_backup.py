@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,6 @@ from tests.unit.backups import Site, note, quiet, repacked, restored, settings_o
 from tests.unit.isolation import isolated
 from tests.unit.world import Disturbed
 from trinitas_tasks.errors import ArchiveError, BackupError, StackError
-from trinitas_tasks.local import restoring
 from trinitas_tasks.local.restoring import restore_in_place, restore_into
 from trinitas_tasks.local.stack import Stack, Status
 from trinitas_tasks.model import Key, utc_now
@@ -72,11 +72,11 @@ def test_search_works_again_without_embedding(site: Site, file: Path, tmp_path: 
     archived(site, *range(5))
     site.backup(file)
     other, _ = restored(file, tmp_path / "other")
-    texts: list[Any] = []
-    embed = other.world.embedder.encode
-    other.world.embedder.encode = lambda some: texts.append(some) or embed(some)
+    encoder = other.world.embedder
+    seen = Disturbed(encoder, "encode", after=False, event=lambda: None)
+    other.workers.use("embedder", seen)
     other.workers.work()
-    assert texts == []
+    assert not seen.happened
     assert other.world.found("heron field")
     other.workers.assert_whole([note(each) for each in range(5)])
     assert other.world.archive.position().epoch != site.world.archive.position().epoch
@@ -310,7 +310,7 @@ def test_a_switch_that_fails_is_undone(site: Site, file: Path, monkeypatch: pyte
     site.backup(file)
     site.close()
     before = site.file.read_bytes()
-    move, calls = restoring.shutil.move, [0]
+    move, calls = shutil.move, [0]
 
     def failing(source: Any, target: Any) -> None:
         calls[0] += 1
@@ -318,7 +318,7 @@ def test_a_switch_that_fails_is_undone(site: Site, file: Path, monkeypatch: pyte
             raise OSError(28, "No space left on device")
         move(source, target)
 
-    monkeypatch.setattr(restoring.shutil, "move", failing)
+    monkeypatch.setattr(shutil, "move", failing)
     with pytest.raises(BackupError, match="No space"):
         restore_in_place(file, settings_of(site.home), now=utc_now(), watch=quiet)
     assert site.file.read_bytes() == before
@@ -375,8 +375,8 @@ def test_a_dry_run_and_a_full_disk_make_none(site: Site, monkeypatch: pytest.Mon
     folder = site.home / "backups"
     assert site.workers.jobs.run("backup", True, None)["file"].startswith(str(folder))
     assert not folder.exists()
-    usage = backup.shutil.disk_usage
-    monkeypatch.setattr(backup.shutil, "disk_usage", lambda path: usage(path)._replace(free=1000))
+    usage = shutil.disk_usage
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(path)._replace(free=1000))
     told = site.workers.jobs.run("backup", False, None)
     assert (told["changed"], len(told["errors"])) == (0, 1)
     assert "MB free" in told["errors"][0]

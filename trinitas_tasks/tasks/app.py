@@ -19,6 +19,7 @@ SENT: Final = ("ingest", "forget", *LifeTask)
 ANSWERED: Final = (
     "search", "fetch", "count", "examine", "alive", "facts", "compare", "mend", "rebuild",
     "dead_letters", "drop_dead", "retry_dead", "run", "runs", "why", "undo", "consolidations", "analytics",
+    "export_step", "unarchived", "relive",
 )  # fmt: skip
 """Jobs whose result somebody waits for."""
 

@@ -10,6 +10,7 @@ from trinitas_tasks.interfaces.cli import (
     backing_up,
     doctor,
     evaluating,
+    exporting,
     importing,
     letters,
     living,
@@ -33,6 +34,7 @@ memory.register(app)
 recall.register(app)
 sharing.register(app)
 importing.register(app)
+exporting.register(app)
 stack.register(app)
 doctor.register(app)
 mending.register(app)
