@@ -40,9 +40,9 @@ def export(client: MemoryClient, file: Path | None, wanted: Wanted, form: Writte
 
     The file gets its name when it is complete. Raises: Unavailable, InvalidQuery.
     """
-    with suppress(TrinitasError):  # reads of the last seconds are counted, if anybody is there to do it
-        client.ask("run", "flush_access", False, None, deadline_ms=STEP_MS)
     wait_archived(client, watch=watch)
+    with suppress(TrinitasError):  # reads and signals of the last seconds, if anybody is there to count them
+        client.ask("run", "flush_access", False, None, deadline_ms=STEP_MS)
     with _opened(file) as out:
         return _written(client, out, wanted, form, watch)
 

@@ -106,6 +106,8 @@ def restore(
             done = restoring.restore_into(file, to, settings, watch=watch)
         else:
             done = restoring.restore_in_place(file, settings, now=utc_now(), watch=watch)
+    if to is not None and settings.archive_named:
+        output.note("SQLITE_PATH or ARCHIVE_URL names another archive: unset it for this home")
     _show_restored(done, round(time.monotonic() - started, 2), as_json=as_json)
 
 
