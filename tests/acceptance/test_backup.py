@@ -60,6 +60,7 @@ def other(tmp_path: Path) -> Path:
     return tmp_path / "other"
 
 
+@pytest.mark.timeout(600)  # three starts of a stack
 def test_everything_moves_to_an_empty_stack_and_a_backup_of_that_one_comes_back(
     trinitas: Run, client: MemoryClient, persona: str, other: Path, tmp_path: Path
 ) -> None:
@@ -116,6 +117,7 @@ def test_everything_moves_to_an_empty_stack_and_a_backup_of_that_one_comes_back(
         assert told_again[ids[5]] | told[ids[5]] | {"fades_at": None} == told_again[ids[5]] | {"fades_at": None}
 
 
+@pytest.mark.timeout(480)
 def test_a_backup_under_write_load_has_all_that_was_acknowledged(
     client: MemoryClient, persona: str, trinitas: Run, other: Path, tmp_path: Path
 ) -> None:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from tests.unit.backups import Site, note, quiet, repacked, restored, settings_of
 from tests.unit.isolation import isolated
-from tests.unit.world import Disturbed
-from trinitas_tasks.errors import ArchiveError, BackupError, StackError
+from tests.unit.workers import Workers
+from tests.unit.world import Disturbed, World
+from trinitas_tasks.errors import ArchiveError, BackupError, StackError, Unavailable
 from trinitas_tasks.local.restoring import restore_in_place, restore_into
 from trinitas_tasks.local.stack import Stack, Status
 from trinitas_tasks.model import Key, utc_now
@@ -381,3 +382,29 @@ def test_a_dry_run_and_a_full_disk_make_none(site: Site, monkeypatch: pytest.Mon
     assert (told["changed"], len(told["errors"])) == (0, 1)
     assert "MB free" in told["errors"][0]
     assert list(folder.iterdir()) == []
+
+
+def test_an_archive_that_is_no_file_has_tools_of_its_own(site: Site, file: Path) -> None:
+    archived(site, 1)
+    site.backup(file)
+    elsewhere = {"home": site.home, "archive_url": "postgresql://somebody@db/trinitas"}
+    settings = load_settings(folder=site.home, overrides=elsewhere, stack=False)
+    with pytest.raises(BackupError, match="tools of its database"):
+        restore_in_place(file, settings, now=utc_now(), watch=quiet)
+    told = Workers(World()).jobs.run("backup", False, None)
+    assert (told["changed"], told["errors"]) == (0, [])
+    assert "its own tools" in told["skipped"]
+
+
+def test_none_are_scheduled_where_none_are_to_stay(site: Site) -> None:
+    workers = Workers(site.world, TRINITAS_HOME=site.home, TRINITAS_BACKUP_KEEP=0)
+    assert "TRINITAS_BACKUP_KEEP" in workers.jobs.run("backup", False, None)["skipped"]
+    assert not (site.home / "backups").exists()
+
+
+def test_a_worker_that_stops_breaks_its_backup_off(site: Site) -> None:
+    archived(site, 1)
+    site.workers.runtime.stopping.set()
+    with pytest.raises(Unavailable, match="stops"):
+        site.workers.jobs.backup()
+    assert list((site.home / "backups").iterdir()) == []

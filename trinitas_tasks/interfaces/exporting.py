@@ -85,8 +85,12 @@ def _written(client: MemoryClient, out: IO[bytes], wanted: Wanted, form: Written
 @contextmanager
 def _opened(file: Path | None) -> Iterator[IO[bytes]]:
     if file is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        except BrokenPipeError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
+            raise InvalidQuery("nobody reads the standard output any more: the export was broken off") from error
         return
     scratch = file.with_name(f".{file.name}.{os.getpid()}")
     try:
