@@ -12,6 +12,7 @@
         ├── SettingsError        an unknown or bad setting
         ├── ModelError           the embedding model is missing or altered
         ├── ArchiveError         the archive refuses: its schema or its file is not what it should be
+        ├── BackupError          a backup is torn or altered, or cannot be made or restored here
         ├── StackError           the embedded stack cannot be started or stopped
         └── DatasetError         a folder to be evaluated is not what it should be
 
@@ -65,6 +66,10 @@ class ModelError(Permanent):
 
 class ArchiveError(Permanent):
     """The archive's schema or file is not what this version can work with."""
+
+
+class BackupError(Permanent):
+    """A backup is torn, altered or of a newer version, or cannot be made or restored here; nothing was changed."""
 
 
 class StackError(Permanent):

@@ -188,6 +188,13 @@ class Settings(BaseSettings):
         "seconds between two runs of a task where not the usual ones; 0: never",
     )
 
+    backup_path: Path | None = _field(
+        None, "TRINITAS_BACKUP_PATH", "backup.path", "folder of the backups (default: backups under home)"
+    )
+    backup_keep: Annotated[int, Field(ge=0)] = _field(
+        7, "TRINITAS_BACKUP_KEEP", "backup.keep", "how many of the daily backups stay; 0: none are made"
+    )
+
     retry_delay: Annotated[float, Field(gt=0, le=3600)] = _field(
         5.0, "TRINITAS_RETRY_DELAY", "fallback.retry_delay", "seconds before a failed service is tried again"
     )
@@ -257,6 +264,10 @@ class Settings(BaseSettings):
     def spool_file(self) -> Path:
         """Where writes are kept while Redis is away."""
         return (self.spool_path or self.home / "spool.db").absolute()
+
+    def backup_folder(self) -> Path:
+        """Where backups are kept."""
+        return (self.backup_path or self.home / "backups").absolute()
 
     def deployment(self) -> str:
         """The name of the Redis and namespace that the spool is replayed to and the archive belongs to.

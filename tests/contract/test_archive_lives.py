@@ -14,7 +14,7 @@ from trinitas_tasks.model import Key
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.interface import Archive
-from trinitas_tasks.tiers.archive.lives import Feedback, Life, Settlement, Turn, Use
+from trinitas_tasks.tiers.archive.lives import Feedback, Life, Restored, Settlement, Turn, Use
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, 123456, UTC)
 DAY = timedelta(days=1)
@@ -243,3 +243,42 @@ def test_active_memories_are_counted_by_persona(archive: Archive) -> None:
     archive.store([row(persona="hera")])
     archive.turn([Turn(Key("athena", "m0"), 1, cold=True)])
     assert [archive.active(persona) for persona in ("athena", "hera", "zeus")] == [2, 1, 0]
+
+
+# In the order of their names, and as they were elsewhere.
+
+
+def test_lives_are_listed_in_the_order_of_their_ids(archive: Archive) -> None:
+    archive.store([row(id=each) for each in ("m9", "m10", "B", "a.b", "a:b", "a")] + [row(id="m1", persona="hera")])
+    ids = ["B", "a", "a.b", "a:b", "m10", "m9"]
+    assert [each.key.id for each in archive.named("athena", "", 100)] == ids
+    assert [each.key.id for each in archive.named("athena", "a", 3)] == ids[2:5]
+    assert archive.named("athena", "m9", 3) == []
+    assert archive.named("nobody", "", 3) == []
+    assert archive.named("hera", "", 3) == [life(archive, Key("hera", "m1"))]
+
+
+def test_a_life_is_restored_whole(archive: Archive) -> None:
+    archive.store([row(id="m1"), row(id="m2")])
+    archive.mark_indexed([(M1, 1), (M2, 1)], MODEL)
+    before, change = life(archive), archive.position().change
+    past = Restored(M1, 7, NOW, True, True, 0.1 + 0.2, NOW - DAY, 1 / 3, NOW + DAY, 2, 3, "m2")
+    assert archive.restore_lives([past, past._replace(key=NO)]) == [True, False]
+    found = life(archive)
+    assert (found.record.item.access_count, found.record.item.last_access) == (7, NOW)
+    assert found[3:] == past[3:]
+    assert (found.seq, found.record.version, found.archived_at) == (
+        before.seq,
+        before.record.version,
+        before.archived_at,
+    )
+    assert told_since(archive, change) == [("m1", True)]
+    assert [each.key for each in archive.unindexed(MODEL, 9)] == [M1]
+    plain = Restored(M1, 0, NOW, False, False, None, None, None, None, 0, 0, None)
+    assert archive.restore_lives([plain]) == [True]
+    assert life(archive)[3:] == plain[3:]
+    assert archive.lives("athena", ["m2"])[0] == life(archive, M2)
+    assert archive.restore_lives([]) == []
+    change = archive.position().change
+    assert archive.restore_lives([plain]) == [True]
+    assert told_since(archive, change) == []

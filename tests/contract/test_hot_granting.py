@@ -228,6 +228,18 @@ def test_changes_wait_for_the_archive_under_a_lease(hot: HotTier, bench: Bench) 
     assert seen(hot, "hera") is None, "its time to live is over, but not that of the grant"
 
 
+def test_what_the_archive_was_not_told_is_listed_leased_or_not(hot: HotTier) -> None:
+    archive_all(hot)
+    assert hot.untold() == []
+    hot.share(KEY, ["hera"])
+    hot.claim_grants(10, 30)
+    hot.share(Key("athena", "m2"), ["hera", "zeus"])
+    assert {each.key: holders(each.grants) for each in hot.untold()} == {
+        KEY: frozenset(["hera"]), Key("athena", "m2"): frozenset(["hera", "zeus"]),
+    }  # fmt: skip
+    assert all(each.queued for each in hot.untold())
+
+
 def test_what_changed_meanwhile_still_waits(hot: HotTier) -> None:
     hot.share(KEY, ["hera"])
     late = hot.claim_grants(10, 30)

@@ -81,6 +81,20 @@ def test_what_is_postponed_comes_in_a_later_batch_and_once(hot: HotTier) -> None
     assert sorted(hot.noted(10).signals) == [said[0], said[2], said[3]]
 
 
+def test_what_is_not_settled_is_listed_in_a_batch_or_not(hot: HotTier) -> None:
+    put(hot, ITEM)
+    assert hot.unsettled() == []
+    said = [signal("m1"), signal("m2", Said.PIN), signal("m1", Said.UNPIN)]
+    hot.say(said[:1])
+    batch = hot.noted(10).batch
+    hot.say(said[1:])
+    assert hot.unsettled() == said
+    hot.forget([Key("athena", "m2")])
+    assert hot.unsettled() == [said[0], said[2]]
+    hot.settled(batch)
+    assert hot.unsettled() == [said[2]]
+
+
 def test_numbers_of_batches_grow_with_the_versions(hot: HotTier) -> None:
     version = put(hot, ITEM).version
     hot.advance(version + 10**12)

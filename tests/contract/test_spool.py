@@ -18,7 +18,7 @@ import pytest
 from tests.support import key_of, memory, wait_until
 from trinitas_tasks.errors import Overloaded, Unavailable
 from trinitas_tasks.model import Key
-from trinitas_tasks.tiers.spool.interface import Spool
+from trinitas_tasks.tiers.spool.interface import Entry, Spool
 from trinitas_tasks.tiers.spool.memory import MemorySpool
 from trinitas_tasks.tiers.spool.sqlite import SqliteSpool
 
@@ -39,6 +39,19 @@ def spool(request: pytest.FixtureRequest, file: Path) -> Iterator[Spool]:
     made: Spool = MemorySpool() if request.param == "memory" else at(file)
     yield made
     made.close()
+
+
+def test_what_was_restored_waits_with_the_versions_that_it_has(spool: Spool) -> None:
+    item = memory("note 🦊", id="m1")
+    entries = [Entry(0, key_of(item), 7, item), Entry(0, Key("athena", "m2"), 5, None)]
+    spool.keep(entries)
+    taken = spool.take(10)
+    assert [each._replace(number=0) for each in taken] == entries
+    assert spool.take(10, after=taken[0].number) == taken[1:]
+    assert spool.take(10, after=taken[1].number) == []
+    assert (spool.waiting(), spool.empty()) == (2, False)
+    spool.done(taken)
+    assert spool.empty()
 
 
 def test_what_is_written_waits_in_order_until_it_is_done(spool: Spool) -> None:

@@ -24,6 +24,7 @@ class LifeTask(StrEnum):
     ARCHIVE_OLD = "archive_old"
     PRUNE = "prune"
     DETECT_ANOMALIES = "detect_anomalies"
+    BACKUP = "backup"
 
 
 SECONDS: Final[Mapping[LifeTask, float]] = {
@@ -37,6 +38,7 @@ SECONDS: Final[Mapping[LifeTask, float]] = {
     LifeTask.ARCHIVE_OLD: 3600,
     LifeTask.PRUNE: 86_400,
     LifeTask.DETECT_ANOMALIES: 3600,
+    LifeTask.BACKUP: 86_400,
 }
 """How often each of them runs."""
 

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from trinitas_tasks.errors import InvalidQuery, TrinitasError
 from trinitas_tasks.query import Query
-from trinitas_tasks.services import archived, forget, granting, ingest, recall, replay
+from trinitas_tasks.services import archived, forget, granting, ingest, recall, rejoin, replay
 from trinitas_tasks.services.answer import Answer
 from trinitas_tasks.services.ingest import IngestReport
+from trinitas_tasks.tasks.exchanging import Exchanging
 from trinitas_tasks.tasks.facts import gather
 from trinitas_tasks.tasks.migrating import Migrating
 
@@ -32,7 +33,7 @@ MEND_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Jobs(Migrating):
+class Jobs(Exchanging, Migrating):
     """All jobs over one runtime: what is due, what clients ask, and what operators do."""
 
     # What is due.
@@ -44,6 +45,7 @@ class Jobs(Migrating):
         try:
             if not run.spool.empty():
                 replay.replay(hot=run.hot, spool=run.spool)
+            rejoin.rejoin(run.settings.home / rejoin.RESTORED, hot=run.hot, archive=run.archive, model=run.model)
         finally:  # a full outbox takes no replayed write before something was archived
             self.ingest()
 

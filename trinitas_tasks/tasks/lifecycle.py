@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from trinitas_tasks.errors import InvalidQuery, TrinitasError, Unavailable
 from trinitas_tasks.model import Key, check_persona
 from trinitas_tasks.policy.life import LifeTask
+from trinitas_tasks.services import backup
 from trinitas_tasks.services.life import (
     ageing,
     analytics,
@@ -39,6 +40,8 @@ BUDGET_SECONDS: Final = 2.0
 ASKED_SECONDS: Final = 20.0
 """The same where somebody waits for it."""
 LEASE_SECONDS: Final = 60
+LEASES: Final = {LifeTask.BACKUP: 3600}
+"""Of those that take longer."""
 WAIT_SECONDS: Final = 5.0
 """How long somebody who asks for a run waits for the one that is at it."""
 DRY_LIMIT: Final = 10_000
@@ -47,7 +50,14 @@ SHOWN: Final = 1000
 """So many decisions are told to who asked, and a few are kept in the row."""
 KEPT: Final = 20
 SETTLED_FIRST: Final = frozenset(
-    {LifeTask.ARCHIVE_OLD, LifeTask.PRUNE, LifeTask.CONSOLIDATE, LifeTask.SCORE_IMPORTANCE, LifeTask.WARM_CACHE}
+    {
+        LifeTask.BACKUP,
+        LifeTask.ARCHIVE_OLD,
+        LifeTask.PRUNE,
+        LifeTask.CONSOLIDATE,
+        LifeTask.SCORE_IMPORTANCE,
+        LifeTask.WARM_CACHE,
+    }
 )
 """Before these it counts who read or pinned what."""
 
@@ -99,6 +109,10 @@ class Lifecycle(Mending):
     def detect_anomalies(self) -> dict[str, Any]:
         """Report on what looks wrong."""
         return self._scheduled(LifeTask.DETECT_ANOMALIES)
+
+    def backup(self) -> dict[str, Any]:
+        """Write a backup, and delete the oldest of too many."""
+        return self._scheduled(LifeTask.BACKUP)
 
     # On request.
 
@@ -168,7 +182,7 @@ class Lifecycle(Mending):
     def _leased(self, task: LifeTask, personas: Sequence[str] | None, budget: float) -> tuple[Report, float] | None:
         """One run of a task, of which only one goes on at a time; None where another is."""
         run = self.runtime
-        token = run.hot.lease(task, LEASE_SECONDS)
+        token = run.hot.lease(task, LEASES.get(task, LEASE_SECONDS))
         if token is None:
             return None
         started, began = run.clock(), time.monotonic()
@@ -220,6 +234,7 @@ class Lifecycle(Mending):
             LifeTask.DETECT_ANOMALIES: lambda _: watching.detect_anomalies(
                 hot=run.hot, archive=run.archive, now=now, limit=limit, dry=dry
             ),
+            LifeTask.BACKUP: lambda _: self._backup(dry),
         }
         return every[task]
 
@@ -230,6 +245,19 @@ class Lifecycle(Mending):
             if action in actions and not dry:
                 self.nudge(job)
         return report
+
+    def _backup(self, dry: bool) -> Report:
+        run, settings = self.runtime, self.runtime.settings
+        file = settings.archive_file()
+        here = file is not None and run.archive.facts()["where"] == str(file)
+        origin = backup.Origin(run.hot, run.spool, file) if file is not None and here else None
+        return backup.scheduled(
+            settings.backup_folder(), origin, keep=settings.backup_keep, clock=run.clock, stopped=self._go_on, dry=dry
+        )
+
+    def _go_on(self, *_: object) -> None:
+        if self.runtime.stopping.is_set():
+            raise Unavailable("this worker stops: a backup was broken off")
 
     def _swept(self) -> Report:
         return Report(1, changed=int(self.sweep_outbox()["due"]))

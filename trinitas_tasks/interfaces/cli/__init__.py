@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from trinitas_tasks.interfaces.cli import (
+    backing_up,
     doctor,
     evaluating,
+    exporting,
     importing,
     letters,
     living,
@@ -33,6 +35,7 @@ memory.register(app)
 recall.register(app)
 sharing.register(app)
 importing.register(app)
+exporting.register(app)
 stack.register(app)
 doctor.register(app)
 mending.register(app)
@@ -40,6 +43,7 @@ letters.register(app)
 evaluating.register(app)
 living.register(app)
 migrating.register(app)
+backing_up.register(app)
 
 
 @app.callback()

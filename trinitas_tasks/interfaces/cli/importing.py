@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from trinitas_tasks.errors import Transient
 from trinitas_tasks.interfaces.cli import output
-from trinitas_tasks.interfaces.cli.memory import Home, Persona, connected
+from trinitas_tasks.interfaces.cli.memory import Home, connected
+
+if TYPE_CHECKING:
+    from trinitas_tasks.interfaces.importing import Import
 
 SHOWN_BAD: Final = 20
 LOOK_SECONDS: Final = 0.5
@@ -30,9 +33,16 @@ def register(app: typer.Typer) -> None:
 
 def import_file(
     file: Annotated[
-        Path, typer.Argument(help="UTF-8, one JSON object a line.", exists=True, dir_okay=False, readable=True)
+        Path, typer.Argument(help="An export, JSON lines, CSV, or JSON.", exists=True, dir_okay=False, readable=True)
     ],
-    persona: Persona,
+    persona: Annotated[
+        str | None,
+        typer.Option("--persona", "-p", help="Whose memories; of an export only theirs, by default everybody's."),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="jsonl, csv, mem0 or langgraph; recognised if left out.", show_default=False),
+    ] = None,
     skip_bad: Annotated[bool, typer.Option(help="Leave bad lines out and import the rest.")] = False,
     wait: Annotated[bool, typer.Option(help="Return when all of it can be found by meaning.")] = False,
     home: Home = None,
@@ -42,31 +52,38 @@ def import_file(
 
     Only `content` is required. All lines are checked before the first is stored; without --skip-bad a bad line stops
     the import. The same line is the same memory however often it is imported, so a broken-off import may simply be
-    repeated: it goes on where it stopped.
+    repeated: it goes on where it stopped. FILE may also be what `trinitas export` wrote, which brings back everything
+    of each memory, CSV with such a header, or what mem0 (get_all) or a LangGraph store exports.
     """
     from trinitas_tasks.interfaces.importing import Import  # noqa: PLC0415 - `trinitas --help` stays fast
 
     started = time.monotonic()
     with _resumable(), connected(home, PATIENT) as (client, settings), _bar() as bar:
-        days = settings.rules_of(persona).archive_days
-        archived_before = datetime.now(UTC) - timedelta(days=days)
-        state = settings.home / "imports"
-        job = Import(client, file, persona=persona, state_folder=state, archived_before=archived_before)
+        days = settings.rules_of(persona or "*").archive_days
+        job = Import(
+            client,
+            file,
+            persona=persona,
+            state_folder=settings.home / "imports",
+            archived_before=datetime.now(UTC) - timedelta(days=days),
+            form=form,
+        )
         checking = bar.add_task("checking", total=file.stat().st_size)
         checked = job.check(lambda size: bar.advance(checking, size))
         bar.remove_task(checking)
         report: dict[str, Any] = {
             "file": str(file),
+            "format": job.form,
             "persona": persona,
             "good": checked.good,
             "bad": [{"line": each.line, "error": each.error} for each in checked.bad],
             "imported": 0,
+            "restored": 0,
             "old": checked.old,
         }
         if not checked.bad or skip_bad:
-            storing = bar.add_task("remembering", total=checked.good)
-            report["imported"] = job.run(lambda count: bar.advance(storing, count))
-            if wait:
+            _run(job, report, bar)
+            if wait and persona is not None:
                 _wait_searchable(client, persona, bar)
         report["seconds"] = round(time.monotonic() - started, 2)
     _show(report, skip_bad=skip_bad, as_json=as_json)
@@ -77,6 +94,15 @@ def import_file(
         )
     if checked.bad and not skip_bad:
         raise typer.Exit(1)
+
+
+def _run(job: Import, report: dict[str, Any], bar: Progress) -> None:
+    storing = bar.add_task("remembering", total=report["good"])
+    report["imported"] = job.run(lambda count: bar.advance(storing, count))
+    if job.complete:
+        reliving = bar.add_task("restoring their lives", total=report["good"])
+        report["restored"] = job.relive(lambda count: bar.advance(reliving, count))
+    job.finished()
 
 
 @contextmanager
@@ -119,9 +145,8 @@ def _show(report: dict[str, Any], *, skip_bad: bool, as_json: bool) -> None:
     skipped = f", {len(report['bad'])} bad lines skipped" if report["bad"] else ""
     earlier = report["good"] - report["imported"]
     before = f", {earlier} by an earlier run" if earlier else ""
-    output.say(
-        f"{report['imported']} memories imported for {report['persona']}{before}{skipped} ({report['seconds']} s)"
-    )
+    whose = f" for {report['persona']}" if report["persona"] else ""
+    output.say(f"{report['imported']} memories imported{whose}{before}{skipped} ({report['seconds']} s)")
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def run(
     trinitas run prune --dry-run -p athena
 
     Tasks: sweep_outbox, flush_access, archive_expiring, warm_cache, score_importance, consolidate, archive_old, prune,
-    detect_anomalies. Exit code 0: done, 1: it could not, or not all of it.
+    detect_anomalies, backup. Exit code 0: done, 1: it could not, or not all of it.
     """
     with connected(home) as (client, _):
         done = client.ask("run", task, dry_run, persona, deadline_ms=RUN_MS)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, insert, literal, null, select, union_all
+from sqlalchemy import Connection, delete, insert, literal, null, select, union_all
 
 from trinitas_tasks.model import Key, Position, Record
 from trinitas_tasks.tiers.archive.interface import Change
@@ -28,6 +28,12 @@ def begin_epoch(connection: Connection) -> None:
     """Give the database its number, if it has none."""
     if not position(connection).epoch:
         connection.execute(insert(counters), {"name": EPOCH, "value": 1 + secrets.randbelow(MAX_EPOCH)})
+
+
+def renew_epoch(connection: Connection) -> None:
+    """Give the database another number than the one it has: it is another archive from now on."""
+    connection.execute(delete(counters).where(counters.c.name == EPOCH))
+    begin_epoch(connection)
 
 
 def changes(connection: Connection, after: int, limit: int) -> list[Change]:

@@ -85,6 +85,17 @@ def lives_of(connection: Connection, seqs: Sequence[int]) -> list[Life]:
     return [found[seq] for seq in seqs if seq in found]
 
 
+def named(connection: Connection, persona: str, after: str, limit: int) -> list[Life]:
+    """See Lives."""
+    statement = (
+        select(memories)
+        .where(memories.c.persona == persona, memories.c.id > after)
+        .order_by(memories.c.id)
+        .limit(limit)
+    )
+    return [life_from(row) for row in connection.execute(statement).mappings()]
+
+
 def life_from(columns: Any) -> Life:
     """The life in a row of memories."""
     return Life(

@@ -92,6 +92,23 @@ class Turn:
     representative: str | None = None
 
 
+class Restored(NamedTuple):
+    """What became of a memory as an export tells it (see Life): it replaces all that is known of these."""
+
+    key: Key
+    access_count: int
+    last_access: datetime
+    cold: bool
+    pinned: bool
+    score: float | None
+    scored_at: datetime | None
+    stability_days: float | None
+    fades_at: datetime | None
+    useful: int
+    useless: int
+    representative: str | None
+
+
 class Use(NamedTuple):
     """Accesses to add to what is counted, and what they make of it. A cold memory that is used is not cold any more."""
 
@@ -181,6 +198,9 @@ class Lives(Protocol):
     def chosen(self, choice: Choice, limit: int) -> list[Life]:
         """The first ``limit`` of those that are meant, by an index: as fast however large the archive is."""
 
+    def named(self, persona: str, after: str, limit: int) -> list[Life]:
+        """The first ``limit`` of the persona whose ids follow this one ("": all do), in the order of their ids."""
+
     def active(self, persona: str) -> int:
         """How many of the persona's memories are not cold."""
 
@@ -190,6 +210,10 @@ class Lives(Protocol):
     def turn(self, turns: Sequence[Turn]) -> list[bool]:
         """Change lives in one transaction; which of the turns counted, also those that changed nothing. To become cold,
         or active again, is a change of the archive (see ``changes``), and its vectors then wait for the vector tier."""
+
+    def restore_lives(self, lives: Sequence[Restored]) -> list[bool]:
+        """Make lives what they were elsewhere, in one transaction; which of the memories are here. To become cold, or
+        active again, means what it does in ``turn``."""
 
     def settle(self, settlement: Settlement) -> bool:
         """Keep it, once; False where it was before."""

@@ -12,7 +12,7 @@ from trinitas_tasks.model import Key
 from trinitas_tasks.policy.micros import to_micros
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.tiers.archive import fulltext, turning
-from trinitas_tasks.tiers.archive.lives import Feedback, Settlement, Turn, Use
+from trinitas_tasks.tiers.archive.lives import Feedback, Restored, Settlement, Turn, Use
 from trinitas_tasks.tiers.archive.schema import counters, feedback, followers, memories, vectors, weights
 from trinitas_tasks.tiers.archive.writing import each, find, has_full_text, next_changes, of_key
 
@@ -72,6 +72,37 @@ def turn(connection: Connection, turns: Sequence[Turn]) -> list[bool]:
         if names:
             each(connection, _put(names), rows)
     return turning.counted(turns, versions)
+
+
+def restore(connection: Connection, lives: Sequence[Restored]) -> list[bool]:
+    """See Lives.restore_lives."""
+    next_changes(connection, 0)
+    held = _held(connection, {each.key for each in lives})
+    here = [one for one in lives if one.key in held]
+    _move(connection, {one.key: one.cold for one in here}, held)
+    if here:
+        rows = [
+            {"of_seq": held[one.key].seq} | {f"to_{name}": value for name, value in _restored(one).items()}
+            for one in here
+        ]
+        each(connection, _put(tuple(_restored(here[0]))), rows)
+    return [one.key in held for one in lives]
+
+
+def _restored(life: Restored) -> dict[str, object]:
+    """Its columns but for ``cold``."""
+    return {
+        "access_count": life.access_count,
+        "last_access": to_micros(life.last_access),
+        "pinned": int(life.pinned),
+        "score": life.score,
+        "scored_at": life.scored_at and to_micros(life.scored_at),
+        "stability_days": life.stability_days,
+        "fades_at": life.fades_at and to_micros(life.fades_at),
+        "useful": life.useful,
+        "useless": life.useless,
+        "representative": life.representative,
+    }
 
 
 def settle(connection: Connection, settlement: Settlement) -> bool:

@@ -12,7 +12,7 @@ from trinitas_tasks.policy.micros import to_micros
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.tiers.archive import turning
 from trinitas_tasks.tiers.archive.census import Counted, census
-from trinitas_tasks.tiers.archive.lives import Census, Choice, Feedback, Life, Order, Settlement, Turn, Use
+from trinitas_tasks.tiers.archive.lives import Census, Choice, Feedback, Life, Order, Restored, Settlement, Turn, Use
 from trinitas_tasks.tiers.archive.memory_grants import MemoryGrants
 from trinitas_tasks.tiers.archive.memory_held import Held
 from trinitas_tasks.tiers.archive.rows import ENCODER, heaviest_first
@@ -43,6 +43,12 @@ class MemoryLives(MemoryGrants):
             meant = [life for held in self._memories.values() if _meant(choice, life := held.life)]
         return sorted(meant, key=lambda life: (*_place(choice.order, life), life.seq))[:limit]
 
+    def named(self, persona: str, after: str, limit: int) -> list[Life]:
+        """See Lives."""
+        with self._lock:
+            ids = sorted(key.id for key in self._memories if key.persona == persona and key.id > after)
+            return [self._memories[Key(persona, id_)].life for id_ in ids[:limit]]
+
     def active(self, persona: str) -> int:
         """See Lives."""
         with self._lock:
@@ -61,6 +67,17 @@ class MemoryLives(MemoryGrants):
             for key, each in turning.merged(turns, versions).items():
                 self._turn(self._memories[key], each)
             return turning.counted(turns, versions)
+
+    def restore_lives(self, lives: Sequence[Restored]) -> list[bool]:
+        """See Lives."""
+        with self._lock:
+            for each in lives:
+                if (held := self._memories.get(each.key)) is not None:
+                    self._move(held, each.cold)
+                    for name, value in each._asdict().items():
+                        if name not in ("key", "cold"):
+                            setattr(held, name, value)
+            return [each.key in self._memories for each in lives]
 
     def settle(self, settlement: Settlement) -> bool:
         """See Lives."""

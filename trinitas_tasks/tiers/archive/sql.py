@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from numpy.typing import NDArray
 from pydantic import JsonValue
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from trinitas_tasks.errors import ArchiveError, Unavailable
 from trinitas_tasks.model import Key, Position, Record, utc_now
@@ -38,7 +38,7 @@ from trinitas_tasks.tiers.archive.interface import (
 )
 from trinitas_tasks.tiers.archive.revisions import HEAD, refuse_newer
 from trinitas_tasks.tiers.archive.rows import from_columns, highest, newest, to_columns
-from trinitas_tasks.tiers.archive.schema import memories
+from trinitas_tasks.tiers.archive.schema import memories, vectors
 from trinitas_tasks.tiers.archive.sql_provenance import SqlProvenance
 
 MIGRATIONS: Final = "trinitas_tasks.tiers.archive:migrations"
@@ -82,6 +82,13 @@ class SqlArchive(SqlProvenance):
             config.set_main_option("path_separator", "os")
             command.upgrade(config, "head")
             changes.begin_epoch(connection)
+
+    def begin_anew(self) -> None:
+        """This is a copy that goes its own way: it begins an epoch of its own, which full-text indexes depend on, and
+        the vector tier has nothing of it."""
+        with self._engines.write("begin anew") as connection:
+            changes.renew_epoch(connection)
+            connection.execute(update(vectors).where(vectors.c.indexed == 1).values(indexed=0))
 
     def ping(self) -> None:
         """See Archive."""

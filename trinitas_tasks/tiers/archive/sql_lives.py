@@ -16,6 +16,7 @@ from trinitas_tasks.tiers.archive.lives import (
     Consolidation,
     Feedback,
     Life,
+    Restored,
     Settlement,
     Turn,
 )
@@ -40,6 +41,11 @@ class SqlLives:
         with self._engines.read("choose memories") as connection:
             return choosing.chosen(connection, choice, limit)
 
+    def named(self, persona: str, after: str, limit: int) -> list[Life]:
+        """See Lives."""
+        with self._engines.read("list lives") as connection:
+            return choosing.named(connection, persona, after, limit)
+
     def active(self, persona: str) -> int:
         """See Lives."""
         with self._engines.read("count active memories") as connection:
@@ -55,6 +61,11 @@ class SqlLives:
         """See Lives."""
         with self._engines.write("change lives") as connection:
             return living.turn(connection, turns)
+
+    def restore_lives(self, lives: Sequence[Restored]) -> list[bool]:
+        """See Lives."""
+        with self._engines.write("restore lives") as connection:
+            return living.restore(connection, lives)
 
     def settle(self, settlement: Settlement) -> bool:
         """See Lives."""

@@ -98,6 +98,9 @@ class Living(Protocol):
     def say(self, signals: Sequence[Signal], *, above: int = 0) -> None:
         """Keep them durably until they are settled."""
 
+    def unsettled(self) -> list[Signal]:
+        """What was said and is not settled yet, in its order."""
+
     def noted(self, limit: int) -> Noted:
         """A batch of at most ``limit`` accesses, steps and signals each; the same one until it is settled."""
 

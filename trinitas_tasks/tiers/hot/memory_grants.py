@@ -149,6 +149,11 @@ class MemoryGrants(MemoryCaches, ABC):
         with self._lock:
             return [Grants(key, tuple(self._marks(key).values()), queued=key in self._granting) for key in keys]
 
+    def untold(self) -> list[Grants]:
+        """See Sharing."""
+        with self._lock:
+            return self.grants(list(self._granting))
+
     def claim_grants(self, limit: int, lease_seconds: int) -> list[Grants]:
         """See Sharing."""
         with self._lock:

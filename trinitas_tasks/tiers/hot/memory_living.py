@@ -82,6 +82,11 @@ class MemoryLiving(MemoryGrants):
                 self.advance(above)
             self._signals += [each for each in signals if not self._forgotten(each.key)]
 
+    def unsettled(self) -> list[Signal]:
+        """See Living."""
+        with self._lock:
+            return [*(self._batch.signals if self._batch else ()), *self._signals]
+
     def noted(self, limit: int) -> Noted:
         """See Living."""
         with self._lock:

@@ -27,6 +27,8 @@ NUDGE_MS: Final = 1000
 GRAVE_MARK_MS: Final = 3_600_000
 TRIES: Final = 5
 """How often a change of grants is sent that others change at the same time."""
+MANY: Final = 500
+"""Memories that one call of a script is about: others wait meanwhile."""
 
 
 class RedisGrants:
@@ -126,6 +128,13 @@ class RedisGrants:
             Grants(key, tuple(_grants(key, marks)), queued=bool(queued))
             for key, (queued, marks) in zip(keys, found, strict=True)
         ]
+
+    def untold(self) -> list[Grants]:
+        """See Sharing."""
+        with self._server.mapped("list what waits") as redis:
+            members = cast(list[bytes], redis.zrange(self._name("granting"), 0, -1))
+        keys = [key_of(each) for each in members]
+        return [each for start in range(0, len(keys), MANY) for each in self.grants(keys[start : start + MANY])]
 
     def claim_grants(self, limit: int, lease_seconds: int) -> list[Grants]:
         """See Sharing."""

@@ -22,7 +22,7 @@ Durable are the signals, the batch and what is leaving. All else is not worth an
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any, Final, cast
 
@@ -51,6 +51,16 @@ class RedisLiving(RedisGrants):
         if signals:
             keys = (self._name("signals"), self._name("clock"), self._name("batch", "signals"))
             self._in_time("say", [(keys, (self._space, SIGNALS_LIMIT, above, *_rows(signals)))])
+
+    def unsettled(self) -> list[Signal]:
+        """See Living."""
+        with self._server.mapped("list signals") as redis, redis.pipeline(transaction=True) as pipe:
+            pipe.lrange(self._name("batch", "signals"), 0, -1)
+            pipe.lrange(self._name("signals"), 0, -1)
+            pipe.zrange(self._name("forgot"), 0, -1, withscores=True)
+            taken, waiting, forgot = pipe.execute()
+        ended = dict(forgot)
+        return [_signal(each) for each in (*taken, *waiting) if not _is_ended(each, ended)]
 
     def noted(self, limit: int) -> Noted:
         """See Living."""
@@ -138,6 +148,12 @@ def _rows(signals: Sequence[Signal]) -> Iterator[Any]:
 def _step(persona: bytes, text: bytes) -> Step:
     at, *members = text.split(b" ")
     return Step(persona.decode(), moment(at), tuple(map(key_of, members)))
+
+
+def _is_ended(text: bytes, forgotten: Mapping[bytes, float]) -> bool:
+    """Whether what it is about was forgotten since."""
+    came, member, *_ = text.split(b" ")
+    return int(came) <= forgotten.get(member, -1)
 
 
 def _signal(text: bytes) -> Signal:

@@ -72,6 +72,9 @@ class Sharing(Protocol):
     def grants(self, keys: Sequence[Key]) -> list[Grants]:
         """All grants of these memories, in order, with the marks of revoked ones."""
 
+    def untold(self) -> list[Grants]:
+        """All of which the archive is still to be told, leased or not."""
+
     def claim_grants(self, limit: int, lease_seconds: int) -> list[Grants]:
         """Lease changes of grants that the archive is to be told, as ``claim``."""
 

@@ -44,8 +44,12 @@ class Spool(Protocol):
     def pending(self, persona: str, limit: int) -> list[Entry]:
         """The persona's newest writes that wait, newest first, at most one of an id."""
 
-    def take(self, limit: int) -> list[Entry]:
-        """The oldest that wait, in order; they wait on until they are done."""
+    def take(self, limit: int, *, after: int = 0) -> list[Entry]:
+        """The oldest that wait behind this number, in order; they wait on until they are done."""
+
+    def keep(self, entries: Sequence[Entry]) -> None:
+        """Let these wait, too, with the versions that they have: another machine acknowledged them. Their numbers are
+        given here."""
 
     def done(self, entries: Sequence[Entry]) -> None:
         """They were replayed. Marks stay for a while: other clients may not have reached the hot tier again yet."""

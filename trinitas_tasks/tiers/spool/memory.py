@@ -68,10 +68,16 @@ class MemorySpool:
                     newest.setdefault(entry.key, entry)
             return [entry for entry in newest.values() if entry.item is not None][:limit]
 
-    def take(self, limit: int) -> list[Entry]:
+    def take(self, limit: int, *, after: int = 0) -> list[Entry]:
         """See Spool."""
         with self._lock:
-            return self._waiting[:limit]
+            return [entry for entry in self._waiting if entry.number > after][:limit]
+
+    def keep(self, entries: Sequence[Entry]) -> None:
+        """See Spool."""
+        with self._lock:
+            for each in entries:
+                self._keep(each.key, each.version, each.item, None)
 
     def done(self, entries: Sequence[Entry]) -> None:
         """See Spool."""

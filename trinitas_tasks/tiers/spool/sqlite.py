@@ -97,9 +97,16 @@ class SqliteSpool:
             newest.setdefault(entry.key, entry)
         return [entry for entry in newest.values() if entry.item is not None]
 
-    def take(self, limit: int) -> list[Entry]:
+    def take(self, limit: int, *, after: int = 0) -> list[Entry]:
         """See Spool. An entry that cannot be read is set aside: it must not hold up those behind it."""
-        return self._read("state = ? ORDER BY number LIMIT ?", WAITS, limit)
+        return self._read("state = ? AND number > ? ORDER BY number LIMIT ?", WAITS, after, limit)
+
+    def keep(self, entries: Sequence[Entry]) -> None:
+        """See Spool."""
+        with self._file.transaction("keep what was restored") as connection:
+            for each in entries:
+                body = None if each.item is None else each.item.to_json()
+                self._insert(connection, WAITS, each.key, each.version, None, body)
 
     def done(self, entries: Sequence[Entry]) -> None:
         """See Spool."""

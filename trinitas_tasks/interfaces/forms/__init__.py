@@ -1,0 +1,1 @@
+"""The files that memories come from and go to: one module for each form, behind the interface in `form`."""
