@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.site import Site, breaker
-from tests.support import Valkey
+from tests.support import Valkey, wait_until
 from trinitas_tasks.errors import DeadlineExceeded, Unavailable
 from trinitas_tasks.tasks.dispatch import CeleryDispatcher
 
@@ -73,3 +73,19 @@ def test_when_no_search_worker_answers_the_next_searches_fail_at_once(dispatcher
         with pytest.raises(Unavailable, match=r"tried again every 0\.2 s"):
             dispatcher.ask("search", [{}], deadline_ms=5000)
     assert time.monotonic() - began < 3
+
+
+def test_the_connections_of_all_threads_are_given_back(dispatcher: CeleryDispatcher, server: Valkey) -> None:
+    def ask() -> None:
+        with pytest.raises(DeadlineExceeded):
+            dispatcher.ask("count", ["athena"], deadline_ms=500)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for each in threads:
+        each.start()
+    with server.client() as redis:
+        wait_until(lambda: len(redis.client_list(_type="pubsub")) == 8)  # that of a result
+        for each in threads:
+            each.join()
+        dispatcher.close()
+        wait_until(lambda: not redis.client_list(_type="pubsub"))

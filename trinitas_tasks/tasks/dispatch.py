@@ -47,6 +47,7 @@ class CeleryDispatcher:
     def __init__(self, settings: Settings, *, redis: Breaker) -> None:
         self._settings = settings
         self._app = self._new_app()
+        self._backends: set[Any] = set()  # Celery makes one for each thread that asks, and closes none
         self._where = hide_password(settings.redis())
         self._redis = redis
         self._search = Breaker("the search workers", retry_seconds=settings.retry_delay)
@@ -79,6 +80,7 @@ class CeleryDispatcher:
         self._redis.check()
         seconds = deadline_ms / 1000
         try:
+            self._backends.add(self._app.backend)
             result = self._app.send_task(f"trinitas.{job}", args=list(arguments), expires=seconds, ignore_result=False)
             return _waited(result, seconds)
         except TrinitasError:
@@ -117,6 +119,9 @@ class CeleryDispatcher:
         self._search.close()
         self._redis.close()
         self._app.close()
+        for backend in list(self._backends):
+            backend.result_consumer.stop()
+            backend.client.connection_pool.disconnect()
 
 
 def _waited(result: AsyncResult, seconds: float) -> Any:
