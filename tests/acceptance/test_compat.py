@@ -90,13 +90,16 @@ def test_semantic_search(wait: bool, backend: HybridMemoryBackend, persona: str,
     run(test_semantic_search())
 
 
-def test_high_load(backend: HybridMemoryBackend, persona: str) -> None:
+def test_high_load(backend: HybridMemoryBackend, persona: str, client: MemoryClient) -> None:
     items = [memory(f"memory {number}", persona, importance=number / STORES) for number in range(STORES)]
 
     async def test_high_load() -> None:
         assert await asyncio.gather(*(backend.store(item) for item in items)) == [True] * STORES
         again = await asyncio.gather(*(backend.retrieve(item.id) for item in items[::20]))
         assert again == items[::20]
+        fresh = await asyncio.gather(*(backend.search(Query(text=f"memory {n}", limit=5), persona) for n in range(20)))
+        assert Counter(map(len, fresh)) == {5: 20}  # while the workers embed; the rest when they have done so
+        await asyncio.to_thread(wait_until, lambda: client.stats().vectors == STORES, 100)
         found = await asyncio.gather(
             *(
                 backend.search(Query(text=f"memory {number % QUESTIONS}", limit=5), persona)

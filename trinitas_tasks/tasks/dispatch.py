@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
+from weakref import WeakSet
 
 from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeoutError
@@ -47,7 +48,8 @@ class CeleryDispatcher:
     def __init__(self, settings: Settings, *, redis: Breaker) -> None:
         self._settings = settings
         self._app = self._new_app()
-        self._backends: set[Any] = set()  # Celery makes one for each thread that asks, and closes none
+        # Celery makes one for each thread that asks, and leaves its connections to the garbage collector
+        self._backends: WeakSet[Any] = WeakSet()
         self._where = hide_password(settings.redis())
         self._redis = redis
         self._search = Breaker("the search workers", retry_seconds=settings.retry_delay)
