@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.site import Site, breaker
-from tests.support import Valkey
+from tests.support import Valkey, wait_until
 from trinitas_tasks.errors import DeadlineExceeded, Unavailable
 from trinitas_tasks.tasks.dispatch import CeleryDispatcher
 
@@ -73,3 +74,28 @@ def test_when_no_search_worker_answers_the_next_searches_fail_at_once(dispatcher
         with pytest.raises(Unavailable, match=r"tried again every 0\.2 s"):
             dispatcher.ask("search", [{}], deadline_ms=5000)
     assert time.monotonic() - began < 3
+
+
+@pytest.fixture
+def _nothing_collected() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_nothing_collected")
+def test_close_gives_the_connections_back_on_which_threads_waited(dispatcher: CeleryDispatcher, server: Valkey) -> None:
+    def ask() -> None:
+        with pytest.raises(DeadlineExceeded):
+            dispatcher.ask("count", ["athena"], deadline_ms=500)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    with server.client() as redis:
+        before = len(redis.client_list())
+        dispatcher.close()
+        # two of each thread: for commands and for the news of results
+        wait_until(lambda: len(redis.client_list()) <= before - 2 * len(threads))

@@ -36,6 +36,7 @@ def loaded_by(statement: str, folder: Path) -> set[str]:
         "from trinitas_tasks import *",
         "from trinitas_tasks import MemoryClient; MemoryClient.connect(persona='athena').close()",
         "import trinitas_tasks.interfaces.cli",
+        "import trinitas_tasks.compat",
     ],
 )
 def test_the_client_loads_no_engine_but_redis(statement: str, tmp_path: Path) -> None:

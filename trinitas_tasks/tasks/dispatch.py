@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
+from weakref import WeakSet
 
 from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeoutError
@@ -48,6 +49,8 @@ class CeleryDispatcher:
     def __init__(self, settings: Settings, *, redis: Breaker) -> None:
         self._settings = settings
         self._app = self._new_app()
+        # Celery makes one for each thread that asks, and leaves its connections to the garbage collector
+        self._backends: WeakSet[Any] = WeakSet()
         self._where = hide_password(settings.redis())
         self._redis = redis
         self._search = Breaker("the search workers", retry_seconds=settings.retry_delay)
@@ -80,6 +83,7 @@ class CeleryDispatcher:
         self._redis.check()
         seconds = deadline_ms / 1000
         try:
+            self._backends.add(self._app.backend)
             result = self._app.send_task(
                 f"trinitas.{job}",
                 args=list(arguments),
@@ -124,6 +128,9 @@ class CeleryDispatcher:
         self._search.close()
         self._redis.close()
         self._app.close()
+        for backend in list(self._backends):
+            backend.result_consumer.stop()
+            backend.client.connection_pool.disconnect()
 
 
 def _waited(result: AsyncResult, seconds: float) -> Any:
