@@ -77,7 +77,7 @@ def test_what_left_redis_is_fetched_by_whoever_can_read_the_archive(site: Site) 
         assert (site.fetched, site.world.standing(OLD) is not None) == (fetched, True)
     assert site.front.get(Key("athena", "never")) is None
     site.world.advance(100_000)
-    site.world.hot.refill = lambda _, asked=True: None
+    site.world.hot.refill = lambda *_, **__: None
     site.front = site.make(near=False)
     with pytest.raises(Unavailable, match="out of memory"):
         site.get()
