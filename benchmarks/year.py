@@ -256,7 +256,7 @@ def main() -> int:
         told = {**year.told(), "seconds": round(time.monotonic() - began, 1)}
         year.close()
     if given.json:
-        pass
+        sys.stdout.write(json.dumps(told, indent=2) + "\n")
     else:
         show(told)
     return int(told["lost"] > 0 or told["most_mb"] > told["budget_mb"])

@@ -42,6 +42,8 @@ STACK_FILE = Path("run/stack.json")
 PREFIX = "TRINITAS_"
 GUARDED = (PREFIX, "REDIS_TTL_", "CHROMADB_", "SQLITE_", "MEMORY_BACKEND", "ARCHIVE_URL")
 """Unknown names that begin so are errors: nobody else owns them. Plain REDIS_* others do set."""
+OF_V35 = frozenset({"CHROMADB_ENABLED", "CHROMADB_EMBEDDING_MODEL", "SQLITE_ENABLED"})
+"""Names of Trinitas v3.5 that mean nothing any more: its files go on working."""
 
 Seconds = Annotated[int, Field(gt=0, le=10 * 365 * 86400)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -391,7 +393,7 @@ def _build(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
 def _no_unknown(names: Mapping[str, object], origin: str) -> None:
     known = {env: name for name, env, *_ in _names()}
     for given in names:
-        if given not in known and given.startswith(GUARDED):
+        if given not in known and given not in OF_V35 and given.startswith(GUARDED):
             raise SettingsError(f"unknown setting {given} in {origin}{_nearest(given, known)}")
 
 

@@ -214,6 +214,17 @@ def test_what_is_warmed_again_lasts_as_long_as_what_is_warmed_now(hot: HotTier, 
     assert hot.copies().count == 0
 
 
+def test_a_read_does_not_shorten_the_time_of_a_warmed_copy(hot: HotTier, bench: Bench) -> None:
+    refill(hot, ITEM, seconds=100)
+    refill(hot, ITEM, seconds=500, asked=False)
+    bench.advance(50)
+    assert touch(hot, ITEM)
+    bench.advance(400)
+    assert get(hot, ITEM) is not None
+    bench.advance(51)
+    assert get(hot, ITEM) is None
+
+
 def test_what_does_not_slide_is_not_prolonged_by_warming(hot: HotTier, bench: Bench) -> None:
     put(hot, ITEM)
     archive_all(hot, seconds=100)

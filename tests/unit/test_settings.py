@@ -152,3 +152,9 @@ def test_routing_can_be_given_in_the_environment(folder: Path, monkeypatch: pyte
     monkeypatch.setenv("TRINITAS_ROUTING", '{"working": "redis"}')
     with pytest.raises(SettingsError, match=r"TRINITAS_ROUTING.*no tier for episodic, procedural, semantic"):
         load_settings(folder=folder)
+
+
+def test_names_of_version_3_5_that_mean_nothing_are_let_through(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHROMADB_ENABLED", "true")
+    (folder / ".env").write_text("SQLITE_ENABLED=true\nCHROMADB_EMBEDDING_MODEL=all-MiniLM-L6-v2\nREDIS_TTL_CACHE=60\n")
+    assert load_settings(folder=folder).redis_ttl_cache == 60

@@ -48,7 +48,7 @@ class MemoryCopies(MemoryLiving):
         now = self._clock()
         kept = replace(kept, count=kept.count + 1, last=now)
         if kept.until and kept.slides:
-            kept = replace(kept, until=now + kept.slides)
+            kept = replace(kept, until=max(kept.until, now + kept.slides))  # it may have been warmed for longer
         if kept.until:
             self._books.used(key, kept.count)
             self._books.lasts(key, kept.until)

@@ -16,12 +16,13 @@ local read, fetched, step, age = 0, 0, now, false
 local uses, used, worths = space .. 'uses', {}, {}
 
 -- a copy is worth more with each read, and some are given their time anew
-local function used_copy(record, member, count, body, sliding_ms)
+local function used_copy(record, member, count, body, ends, sliding_ms)
   age = age or tonumber(redis.call('HGET', space .. 'copies', 'age')) or 0
   worths[#worths + 1] = worth_of(count, size_of(member, #body), age)
   worths[#worths + 1] = member
-  if sliding_ms then
-    local ends_ms = string.format('%.0f', math.floor(now_us / 1000) + sliding_ms)
+  local sliding_to = sliding_ms and math.floor(now_us / 1000) + sliding_ms
+  if sliding_to and sliding_to > tonumber(ends) then  -- it may have been warmed for longer
+    local ends_ms = string.format('%.0f', sliding_to)
     redis.call('HSET', record, 'x', ends_ms)
     redis.call('PEXPIRE', record, sliding_ms)
     redis.call('ZADD', space .. 'ends', 'XX', ends_ms, member)
@@ -57,7 +58,7 @@ for i = 1, #KEYS do
     redis.call('ZINCRBY', uses, 1, member)
     used[#used + 1] = now
     used[#used + 1] = member
-    if f[6] then used_copy(KEYS[i], member, count, f[1], f[7]) end
+    if f[6] then used_copy(KEYS[i], member, count, f[1], f[6], f[7]) end
     if f[8] then fetched = fetched + redis.call('HDEL', KEYS[i], 'q') end
     if read < 3 then step = step .. ' ' .. member end
     read = read + 1
