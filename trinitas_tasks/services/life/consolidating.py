@@ -108,20 +108,39 @@ def _undone(key: Key, kind: str, sweep: Sweep) -> bool:
 
 
 def _linked(personas: set[str], sweep: Sweep, *, everybody: bool) -> Report:
+    report = Report()
+    for page in _fresh(personas, sweep, everybody=everybody):
+        try:
+            links = [each for persona in sorted(personas) for each in _links(persona, page, sweep)]
+        except Unavailable as error:  # the mark stays, and so the next run finds them
+            return report + Report(len(page), errors=(str(error),))
+        decisions = tuple(Decision(each.key, LINKED, each.why) for each in links)
+        changed = 0
+        if not sweep.dry:
+            turns = [Turn(each.key, each.version, representative=str(each.after["representative"])) for each in links]
+            changed = len(sweep.index.archive.consolidate(links, turns))
+            if everybody:
+                sweep.index.archive.put_mark(MARK, page[-1].seq)
+        more = everybody and not sweep.dry and len(page) == sweep.limit
+        report += Report(len(page), decisions, changed, more=more)
+    return report
+
+
+def _fresh(personas: set[str], sweep: Sweep, *, everybody: bool) -> Iterator[Sequence[Life]]:
+    """What came since the last run, as far as the vector tier has it: of what it lacks nobody would be found near."""
     archive = sweep.index.archive
-    fresh = archive.chosen(Choice(after=archive.mark(MARK)), sweep.limit)
-    try:
-        links = [each for persona in sorted(personas) for each in _links(persona, fresh, sweep)]
-    except Unavailable as error:  # the mark stays, and so the next run finds them
-        return Report(len(fresh), errors=(str(error),))
-    decisions = tuple(Decision(each.key, LINKED, each.why) for each in links)
-    if sweep.dry:
-        return Report(len(fresh), decisions)
-    turns = [Turn(each.key, each.version, representative=str(each.after["representative"])) for each in links]
-    new = archive.consolidate(links, turns)
-    if fresh and everybody:
-        archive.put_mark(MARK, fresh[-1].seq)
-    return Report(len(fresh), decisions, len(new), more=everybody and len(fresh) == sweep.limit)
+    mark = archive.mark(MARK)
+    waiting = archive.unindexed(sweep.index.model, 1)
+    first = archive.lives(waiting[0].key.persona, [waiting[0].key.id])[0] if waiting else None
+    for persona in (None,) if everybody else sorted(personas):
+        after = mark
+        while page := archive.chosen(Choice(persona=persona, after=after), sweep.limit):
+            ready = [life for life in page if first is None or life.seq < first.seq]
+            if ready:
+                yield ready
+            if everybody or len(ready) < len(page):
+                break
+            after = page[-1].seq
 
 
 def _links(persona: str, fresh: Sequence[Life], sweep: Sweep) -> list[Consolidation]:

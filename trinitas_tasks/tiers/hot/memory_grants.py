@@ -96,7 +96,8 @@ class MemoryGrants(MemoryCaches, ABC):
 
     def _marks(self, key: Key) -> dict[str, Grant]:
         if key in self._cleared and self._cleared[key] <= self._clock():
-            del self._cleared[key], self._granted[key]
+            del self._cleared[key]
+            self._granted.pop(key, None)  # of what has no marks there are none to clear
         return self._granted.get(key, {})
 
     def _end_grants(self, key: Key, version: int) -> None:
