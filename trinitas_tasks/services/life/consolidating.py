@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Final
 
 from trinitas_tasks.errors import InvalidQuery, Unavailable
@@ -26,6 +27,8 @@ KEPT, LINKED = "keep", "link"
 """The kinds of consolidation: a type that changed, and a representative."""
 COMPARED: Final = 5
 """With so many of its neighbours a memory is compared."""
+WAITING: Final = 1000
+"""With so many memories on their way into the vector tier, linking waits for them."""
 MARK: Final = "linked"
 KEPT_MARK: Final = "kept"
 """How far the working memories were looked through; they are again and again."""
@@ -130,12 +133,13 @@ def _fresh(personas: set[str], sweep: Sweep, *, everybody: bool) -> Iterator[Seq
     """What came since the last run, as far as the vector tier has it: of what it lacks nobody would be found near."""
     archive = sweep.index.archive
     mark = archive.mark(MARK)
-    waiting = archive.unindexed(sweep.index.model, 1)
-    first = archive.lives(waiting[0].key.persona, [waiting[0].key.id])[0] if waiting else None
+    waiting = {each.key for each in archive.unindexed(sweep.index.model, WAITING)}
+    if len(waiting) == WAITING:  # an import, say: the next run comes in an hour
+        return
     for persona in (None,) if everybody else sorted(personas):
         after = mark
         while page := archive.chosen(Choice(persona=persona, after=after), sweep.limit):
-            ready = [life for life in page if first is None or life.seq < first.seq]
+            ready = list(takewhile(lambda life: life.key not in waiting, page))
             if ready:
                 yield ready
             if everybody or len(ready) < len(page):
