@@ -114,7 +114,10 @@ class CeleryDispatcher:
         """See Dispatcher."""
         self._redis.check()
         try:
-            replies = self._app.control.inspect(timeout=INSPECT_SECONDS).active_queues() or {}
+            try:
+                replies = self._inspected()
+            except MESSAGING_ERRORS:  # of a pooled connection perhaps, to a server that was started again since
+                replies = self._inspected()
         except MESSAGING_ERRORS as error:
             raise Unavailable(f"the broker at {self._where} failed: {error}") from error
         served: dict[str, list[str]] = {}
@@ -122,6 +125,9 @@ class CeleryDispatcher:
             for queue in queues:
                 served.setdefault(queue["name"], []).append(worker)
         return served
+
+    def _inspected(self) -> dict[str, list[dict[str, Any]]]:
+        return self._app.control.inspect(timeout=INSPECT_SECONDS).active_queues() or {}
 
     def close(self) -> None:
         """See Dispatcher."""
