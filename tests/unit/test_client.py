@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,14 +12,6 @@ from tests.unit.clients import Bench, Held, got, ids
 from trinitas_tasks.client import PIPELINE, MemoryClient
 from trinitas_tasks.errors import InvalidMemory, InvalidQuery
 from trinitas_tasks.model import MemoryType
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench()
-    yield made
-    for client in made.closing:
-        client.close()
 
 
 @pytest.fixture

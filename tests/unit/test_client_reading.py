@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,14 +13,6 @@ from trinitas_tasks.errors import InvalidQuery, TrinitasError, Unavailable
 from trinitas_tasks.model import MemoryType
 from trinitas_tasks.services.condition import Health
 from trinitas_tasks.tasks.inline import InlineDispatcher
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench()
-    yield made
-    for client in made.closing:
-        client.close()
 
 
 @pytest.fixture

@@ -31,14 +31,6 @@ LATIN = "Python programming", "Python development", "Java programming"
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench()
-    yield made
-    for client in made.closing:
-        client.close()
-
-
-@pytest.fixture
 def client(bench: Bench) -> MemoryClient:
     return bench.client(persona=None)
 

@@ -24,14 +24,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*Trinitas v3.5:DeprecationWarni
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench()
-    yield made
-    for client in made.closing:
-        client.close()
-
-
-@pytest.fixture
 def client(bench: Bench) -> MemoryClient:
     return bench.client(persona=None)
 

@@ -47,14 +47,6 @@ def _as_a_new_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench()
-    yield made
-    for client in made.closing:
-        client.close()
-
-
 @contextmanager
 def recorded() -> Iterator[Warned]:
     """What is warned of."""

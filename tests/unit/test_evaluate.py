@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,14 +34,6 @@ class Time:
 
     def watch(self, doing: str, done: int, total: int) -> None:
         self.told.append((doing, done, total))
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench()
-    yield made
-    for client in made.closing:
-        client.close()
 
 
 def evaluation(client: MemoryClient, folder: Path, time: Time) -> Evaluation:

@@ -389,6 +389,13 @@ def test_what_is_said_of_memories_before_they_are_archived_holds_nothing_up(
     assert life(workers, "early").useful == 2
 
 
+def test_the_rows_of_what_another_command_runs_are_shown(workers: Workers) -> None:
+    workers.jobs.reconcile()
+    assert [each["task"] for each in workers.jobs.runs("reconcile", 10)] == ["reconcile"]
+    with pytest.raises(InvalidQuery, match="verify --repair"):
+        workers.jobs.run("reconcile", True, None)
+
+
 def test_unknown_tasks_and_memories_are_told(workers: Workers) -> None:
     with pytest.raises(InvalidQuery, match="prune"):
         workers.jobs.run("purne", False, None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.support import memory
@@ -14,14 +12,6 @@ from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.interfaces import mending
 from trinitas_tasks.model import Record
 from trinitas_tasks.services.reconcile import ORPHAN, UNINDEXED, UNKNOWN
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench()
-    yield made
-    for client in made.closing:
-        client.close()
 
 
 @pytest.fixture

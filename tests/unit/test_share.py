@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,14 +17,6 @@ from trinitas_tasks.services.replay import replay
 from trinitas_tasks.tiers.hot.memory import MemoryHotTier
 
 TEA = "Ann drinks green tea in the garden."
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench()
-    yield made
-    for client in made.closing:
-        client.close()
 
 
 @pytest.fixture

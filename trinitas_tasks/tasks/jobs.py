@@ -16,6 +16,7 @@ from trinitas_tasks.query import Query
 from trinitas_tasks.services import archived, forget, granting, ingest, recall, rejoin, replay
 from trinitas_tasks.services.answer import Answer
 from trinitas_tasks.services.ingest import IngestReport
+from trinitas_tasks.tasks.asked import Asked
 from trinitas_tasks.tasks.exchanging import Exchanging
 from trinitas_tasks.tasks.facts import gather
 from trinitas_tasks.tasks.migrating import Migrating
@@ -33,7 +34,7 @@ MEND_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Jobs(Exchanging, Migrating):
+class Jobs(Asked, Exchanging, Migrating):
     """All jobs over one runtime: what is due, what clients ask, and what operators do."""
 
     # What is due.

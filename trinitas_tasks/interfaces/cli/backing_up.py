@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from trinitas_tasks.local.restoring import Restored
     from trinitas_tasks.tiers.backup.bundle import Manifest, Watch
 
-INTERRUPTED: Final = 130
 PATIENT: Final = {"redis_timeout_ms": 10_000}
 
 
@@ -140,7 +139,7 @@ def _interruptible(left: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         output.note(f"stopped: {left}")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(output.INTERRUPTED) from None
 
 
 @contextmanager

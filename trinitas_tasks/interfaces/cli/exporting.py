@@ -19,7 +19,6 @@ from trinitas_tasks.interfaces.cli.memory import Home, connected
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.exporting import Watch
 
-INTERRUPTED: Final = 130
 PATIENT: Final = {"redis_timeout_ms": 10_000, "deadline_ms": 20_000}
 
 
@@ -111,7 +110,7 @@ def _interruptible() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         output.note("stopped: nothing was written")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(output.INTERRUPTED) from None
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from trinitas_tasks.errors import Transient
 from trinitas_tasks.interfaces.cli import output
 from trinitas_tasks.interfaces.cli.memory import Home, connected
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 SHOWN_BAD: Final = 20
 LOOK_SECONDS: Final = 0.5
-INTERRUPTED: Final = 130
 # an import can wait: better a slow answer of a busy Redis than a broken-off import
 PATIENT: Final = {"redis_timeout_ms": 10_000}
 
@@ -58,7 +56,7 @@ def import_file(
     from trinitas_tasks.interfaces.importing import Import  # noqa: PLC0415 - `trinitas --help` stays fast
 
     started = time.monotonic()
-    with _resumable(), connected(home, PATIENT) as (client, settings), _bar() as bar:
+    with output.resumable("imported"), connected(home, PATIENT) as (client, settings), _bar() as bar:
         days = settings.rules_of(persona or "*").archive_days
         job = Import(
             client,
@@ -103,19 +101,6 @@ def _run(job: Import, report: dict[str, Any], bar: Progress) -> None:
         reliving = bar.add_task("restoring their lives", total=report["good"])
         report["restored"] = job.relive(lambda count: bar.advance(reliving, count))
     job.finished()
-
-
-@contextmanager
-def _resumable() -> Iterator[None]:
-    """Tell whoever broke it off, or whose Redis did, how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        output.note("stopped: the same command again goes on where this one came to")
-        raise typer.Exit(INTERRUPTED) from None
-    except Transient:
-        output.note("what was imported so far is safe: the same command again goes on where this one came to")
-        raise
 
 
 def _wait_searchable(client: Any, persona: str, bar: Progress) -> None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from trinitas_tasks.interfaces.mending import Comparison, Watch
 
 EXAMPLES: Final = 5
-INTERRUPTED: Final = 130
 PATIENT: Final = {"redis_timeout_ms": 10_000, "deadline_ms": 20_000}
 
 
@@ -133,7 +132,7 @@ def _interruptible(left: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         output.note(f"stopped: {left}")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(output.INTERRUPTED) from None
 
 
 @contextmanager

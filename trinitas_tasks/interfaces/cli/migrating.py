@@ -16,7 +16,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from trinitas_tasks.errors import Transient, Unavailable
+from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.interfaces.cli import output
 from trinitas_tasks.interfaces.cli.memory import Home, connected
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from trinitas_tasks.interfaces.migration import Comparison, Copying, Survey
     from trinitas_tasks.settings import Settings
 
-INTERRUPTED: Final = 130
 PATIENT: Final = {"redis_timeout_ms": 10_000, "deadline_ms": 20_000}
 SHOWN: Final = 20
 
@@ -78,7 +77,7 @@ def legacy(
     ask = not (yes or dry_run or verify_only)
     if ask and not sys.stdin.isatty():
         raise typer.BadParameter("nobody can be asked here", param_hint="--yes")
-    with _resumable(), connected(home, PATIENT) as (client, settings), _bars() as bars:
+    with output.resumable("copied"), connected(home, PATIENT) as (client, settings), _bars() as bars:
         migration = Migration(client, path, zone=zone, home=settings.home, waiting=_wait_told())
         command = _Command(migration, settings, bars, ask=ask, as_json=as_json)
         if rollback:
@@ -214,19 +213,6 @@ def _bars() -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         yield bars
-
-
-@contextmanager
-def _resumable() -> Iterator[None]:
-    """Tell whoever broke it off, or whose workers went away, how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        output.note("stopped: the same command again goes on where this one came to")
-        raise typer.Exit(INTERRUPTED) from None
-    except Transient:
-        output.note("what was copied so far is safe: the same command again goes on where this one came to")
-        raise
 
 
 def _wait_told() -> Callable[[Unavailable], None]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -12,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from trinitas_tasks import __version__
-from trinitas_tasks.errors import TrinitasError
+from trinitas_tasks.errors import Transient, TrinitasError
 
 PIPE_COLUMNS = 10_000
+INTERRUPTED = 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -61,3 +63,16 @@ def run(app: Callable[[], Any]) -> None:
     except TrinitasError as error:
         note(f"error: {error}")
         sys.exit(1)
+
+
+@contextmanager
+def resumable(done: str) -> Iterator[None]:
+    """Tell whoever broke it off, or whose workers or Redis went away, how to go on; ``done`` is what was."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note("stopped: the same command again goes on where this one came to")
+        raise typer.Exit(INTERRUPTED) from None
+    except Transient:
+        note(f"what was {done} so far is safe: the same command again goes on where this one came to")
+        raise

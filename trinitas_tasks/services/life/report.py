@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -60,7 +61,4 @@ def days(number: float) -> str:
 
 def by_action(decisions: Sequence[Decision]) -> dict[str, JsonValue]:
     """How often what was decided."""
-    counts: dict[str, JsonValue] = {}
-    for each in decisions:
-        counts[each.action] = int(str(counts.get(each.action, 0))) + 1
-    return counts
+    return {**Counter(each.action for each in decisions)}

@@ -1,6 +1,7 @@
 """One large JSON object, entry by entry, in memory that does not grow with the file; what is torn is left out.
 
-Places are byte offsets: reading may begin behind any entry.
+Places are byte offsets: reading may begin behind any entry. Streaming parsers such as ijson end at the first error and
+cannot begin in the middle, and what stands behind a torn entry is what a migration must not lose.
 """
 
 from __future__ import annotations
