@@ -107,6 +107,19 @@ def test_what_the_archive_lost_stays_in_redis_and_is_archived_again(workers: Wor
     assert workers.jobs.archive_expiring()["changed"] == 0
 
 
+def test_a_copy_newer_than_what_the_archive_has_stays_in_redis(workers: Workers) -> None:
+    remembered(workers, made(workers.world, "a walk", id="n"))
+    restored = workers.world.archive
+    workers.use("archive", type(restored)())
+    remembered(workers, made(workers.world, "a swim", id="n"))
+    workers.use("archive", restored)  # it comes back from before the swim
+    workers.world.advance(workers.runtime.settings.redis_ttl_episodic - 100)
+    assert workers.jobs.archive_expiring()["changed"] == 1
+    workers.world.advance(1000)
+    workers.jobs.ingest()
+    assert life(workers, "n").record.item.content == "a swim"
+
+
 # Forgetting.
 
 
@@ -146,6 +159,21 @@ def test_of_too_many_memories_those_that_fade_first_are_archived() -> None:
     workers.jobs.prune()
     workers.jobs.prune()
     assert [life(workers, f"n{n}").cold for n in range(6)] == [True] * 3 + [False] * 3
+
+
+def test_what_is_forgotten_makes_room_before_anything_else_has_to_go() -> None:
+    workers = Workers(World(), TRINITAS_LIFE={"athena": {"max_memories": 3}})
+    world = workers.world
+    remembered(
+        workers,
+        *(made(world, f"buy paper {n}", id=f"faded{n}", type=WORKING, age_days=30) for n in range(2)),
+        *(made(world, f"note {n}", id=f"n{n}", type=SEMANTIC, importance=n / 10) for n in range(5)),
+    )
+    dry = workers.jobs.run("prune", True, "athena")
+    real = workers.jobs.run("prune", False, "athena")
+    assert dry["decisions"] == real["decisions"]
+    assert [each["id"] for each in real["decisions"]] == ["faded0", "faded1", "n0", "n1"]
+    assert workers.world.archive.active("athena") == 3
 
 
 def test_only_a_retention_limit_deletes_and_says_so() -> None:
