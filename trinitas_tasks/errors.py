@@ -4,11 +4,14 @@
     ├── Transient                try again later: nothing was lost
     │   ├── Unavailable          a service cannot be reached or did not answer
     │   │   └── DeadlineExceeded it did not answer in time
-    │   └── Overloaded           the outbox is full: slow down
+    │   ├── Overloaded           the outbox is full, or a token asks too often: slow down
+    │   └── Conflict             somebody else changed the memory in between
     └── Permanent                the same call will fail again
         ├── InvalidMemory        what was to be remembered cannot be
         ├── InvalidQuery         what was asked for cannot be asked
+        │   └── UnknownPersona   nobody has this name; says who has one like it
         ├── NotFound             the persona has no such memory
+        ├── Forbidden            who asks may not do this
         ├── SettingsError        an unknown or bad setting
         ├── ModelError           the embedding model is missing or altered
         ├── ArchiveError         the archive refuses: its schema or its file is not what it should be
@@ -41,7 +44,11 @@ class DeadlineExceeded(Unavailable):
 
 
 class Overloaded(Transient):
-    """More is waiting to be archived than the settings allow: the write was refused."""
+    """More is waiting to be archived than the settings allow, or a token asks more often than it may: refused."""
+
+
+class Conflict(Transient):
+    """Somebody else changed the memory between reading and writing it; nothing was written."""
 
 
 class InvalidMemory(Permanent, ValueError):
@@ -52,8 +59,16 @@ class InvalidQuery(Permanent, ValueError):
     """A question that cannot be asked."""
 
 
+class UnknownPersona(InvalidQuery):
+    """Nobody has this name; the message names those that are like it."""
+
+
 class NotFound(Permanent, LookupError):
     """The persona has no memory of this id; whether somebody else has is not told."""
+
+
+class Forbidden(Permanent):
+    """Who asks may not do this, whether there is anything to do it to or not."""
 
 
 class SettingsError(Permanent, ValueError):

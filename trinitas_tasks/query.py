@@ -180,3 +180,25 @@ class Recall(Sequence[Hit]):
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.hits)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Sequence[MemoryItem]):
+    """Memories in the order of their time, and what was missing (see Recall). ``next`` asks for what follows."""
+
+    items: tuple[MemoryItem, ...]
+    degraded: tuple[str, ...] = ()
+    next: str | None = None
+
+    @overload
+    def __getitem__(self, index: int) -> MemoryItem: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[MemoryItem]: ...
+    def __getitem__(self, index: int | slice) -> MemoryItem | Sequence[MemoryItem]:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[MemoryItem]:
+        return iter(self.items)

@@ -1,0 +1,229 @@
+"""The door: how agents and people reach memories. Whoever asks is checked, and what they do is written down.
+
+Application code that holds a MemoryClient is trusted and needs no door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from trinitas_tasks.client import MemoryClient
+from trinitas_tasks.errors import Forbidden, InvalidQuery, NotFound, TrinitasError, Unavailable
+from trinitas_tasks.model import MemoryItem, check_persona, utc_now
+from trinitas_tasks.policy.access import Principal, Right
+from trinitas_tasks.policy.personas import Persona
+from trinitas_tasks.query import Page, Recall
+from trinitas_tasks.services.condition import Health, Stats
+from trinitas_tasks.tiers.ledger.interface import Ledger
+
+PATIENT_MS: Final = 20_000
+RUN_MS: Final = 60_000
+
+
+@dataclass
+class Done:
+    """What came of a deed, for the audit: to which memory, and a word more."""
+
+    subject: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Door:
+    """One principal's way in, over one client. ``name`` is that of the door: cli, mcp, http.
+
+    Every method raises Forbidden for what the principal may not do, whether there is anything to do it to or not, and
+    UnknownPersona for a name that nobody has. Where they act for one persona only, it need not be named.
+    """
+
+    client: MemoryClient
+    principal: Principal
+    ledger: Ledger
+    name: str
+    clock: Callable[[], datetime] = field(default=utc_now)
+
+    # Writing.
+
+    def remember(self, content: Any, *, persona: str | None = None, **fields: Any) -> str:
+        """See MemoryClient."""
+        whose = self._whose(persona)
+        with self._deed(Right.WRITE, "remember", whose, fields.get("id")) as done:
+            self._known(whose)
+            done.subject = self.client.remember(content, persona=whose, **fields)
+        return done.subject
+
+    def update(self, id: str, *, persona: str | None = None, **fields: Any) -> MemoryItem:
+        """See MemoryClient."""
+        whose = self._whose(persona)
+        with self._deed(Right.WRITE, "update", whose, id):
+            return self.client.update(id, persona=whose, **fields)
+
+    def forget(self, id: str, *, persona: str | None = None) -> None:
+        """See MemoryClient. Raises: NotFound: the persona has none of its own of this id."""
+        whose = self._whose(persona)
+        with self._deed(Right.WRITE, "forget", whose, id):
+            found: MemoryItem | None = None
+            try:
+                found = self.client.get(id, persona=whose, owner=whose)
+            except Unavailable:  # nobody can say whether it is there: it is forgotten in any case
+                self.client.forget(id, persona=whose)
+                return
+            if found is None:
+                raise NotFound(f"{whose} has no memory {id}")
+            self.client.forget(id, persona=whose)
+
+    def pin(self, id: str, *, pinned: bool, persona: str | None = None) -> None:
+        """See MemoryClient."""
+        whose = self._whose(persona)
+        with self._deed(Right.WRITE, "pin" if pinned else "unpin", whose, id):
+            (self.client.pin if pinned else self.client.unpin)(id, persona=whose)
+
+    def feedback(self, id: str, *, useful: bool, persona: str | None = None, owner: str | None = None) -> None:
+        """See MemoryClient."""
+        whose = self._whose(persona)
+        with self._deed(Right.WRITE, "feedback", whose, id) as done:
+            done.detail = "useful" if useful else "useless"
+            self.client.feedback(id, useful=useful, persona=whose, owner=owner)
+
+    # Sharing.
+
+    def share(self, id: str, *, to: Iterable[str], persona: str | None = None) -> frozenset[str]:
+        """See MemoryClient; who may read it now."""
+        whose, grantees = self._whose(persona), [to] if isinstance(to, str) else list(to)
+        with self._deed(Right.SHARE, "share", whose, id) as done:
+            done.detail = f"to {', '.join(map(check_persona, grantees))}"
+            for each in grantees:
+                self._known(each)
+            self.client.share(id, to=grantees, persona=whose)
+            return self.client.shared_with(id, persona=whose)
+
+    def unshare(self, id: str, *, to: Iterable[str] | None = None, persona: str | None = None) -> frozenset[str]:
+        """See MemoryClient; who may still read it."""
+        whose = self._whose(persona)
+        grantees = None if to is None else [to] if isinstance(to, str) else list(to)
+        with self._deed(Right.SHARE, "unshare", whose, id) as done:
+            done.detail = "to all" if grantees is None else f"to {', '.join(map(check_persona, grantees))}"
+            self.client.unshare(id, to=grantees, persona=whose)
+            return self.client.shared_with(id, persona=whose)
+
+    def shared_with(self, id: str, *, persona: str | None = None) -> frozenset[str]:
+        """See MemoryClient."""
+        whose = self._reads(persona)
+        return self.client.shared_with(id, persona=whose)
+
+    # Reading.
+
+    def get(self, id: str, *, persona: str | None = None, owner: str | None = None) -> MemoryItem:
+        """See MemoryClient. Raises: NotFound, the same for what is not there and what is another's."""
+        whose = self._reads(persona)
+        found = self.client.get(id, persona=whose, owner=owner)
+        if found is None:
+            raise NotFound(f"{whose} has no memory {id}")
+        return found
+
+    def recall(self, text: str, *, persona: str | Iterable[str] | None = None, **asked: Any) -> Recall:
+        """See MemoryClient. Several personas are several that the principal acts for."""
+        if persona is None or isinstance(persona, str):
+            return self.client.recall(text, persona=self._reads(persona), **asked)
+        return self.client.recall(text, persona=[self._reads(each) for each in persona], **asked)
+
+    def timeline(self, *, persona: str | None = None, **asked: Any) -> Page:
+        """See MemoryClient."""
+        return self.client.timeline(persona=self._reads(persona), **asked)
+
+    def stats(self, *, persona: str | None = None) -> Stats:
+        """See MemoryClient."""
+        return self.client.stats(persona=self._reads(persona))
+
+    def why(self, id: str, *, persona: str | None = None) -> dict[str, Any]:
+        """What is known of a memory's life. Raises: NotFound."""
+        known: dict[str, Any] = self.client.ask("why", self._reads(persona), id, deadline_ms=PATIENT_MS)
+        return known
+
+    def personas(self) -> dict[str, Persona]:
+        """The personas that the principal acts for, by name."""
+        mine = self.principal.personas
+        return {name: each for name, each in self.client.personas().items() if mine is None or name in mine}
+
+    def analytics(self, *, persona: str | None = None) -> dict[str, Any]:
+        """Figures on a persona's memories and recommendations; of everybody with the right to administer."""
+        if persona is None and self.principal.personas is not None:
+            persona = self.principal.sole()
+        if persona is None:
+            with self._deed(Right.ADMIN, "analytics", None, None):
+                found: dict[str, Any] = self.client.ask("analytics", None, deadline_ms=RUN_MS)
+        else:
+            found = self.client.ask("analytics", self._reads(persona), deadline_ms=RUN_MS)
+        return found
+
+    def health(self) -> Health:
+        """See MemoryClient; whoever may come in may ask."""
+        return self.client.health()
+
+    # What concerns the keeping.
+
+    def run(self, task: str, *, dry_run: bool, persona: str | None = None) -> dict[str, Any]:
+        """Run a task of the schedule now; what it did, or would do."""
+        if persona is None:
+            persona = self.principal.sole()
+        with self._deed(Right.ADMIN, f"run {task}"[:64], persona, None) as done:
+            done.detail = "dry run" if dry_run else None
+            ran: dict[str, Any] = self.client.ask("run", task, dry_run, persona, deadline_ms=RUN_MS)
+        return ran
+
+    def undo(self, number: int) -> dict[str, Any]:
+        """Take a consolidation back."""
+        with self._deed(Right.ADMIN, "undo", None, str(number)):
+            done: dict[str, Any] = self.client.ask("undo", number, deadline_ms=PATIENT_MS)
+        return done
+
+    @contextmanager
+    def administering(self, action: str, *, persona: str | None = None, subject: str | None = None) -> Iterator[Done]:
+        """For what is done in the block: with the right to administer, and a row of the audit."""
+        with self._deed(Right.ADMIN, action, persona, subject) as done:
+            yield done
+
+    def _whose(self, persona: str | None) -> str:
+        named = self.principal.sole() if persona is None else persona
+        if named is None:
+            raise InvalidQuery("persona: say whose memories are meant")
+        return check_persona(named)
+
+    def _reads(self, persona: str | None) -> str:
+        whose = self._whose(persona)
+        with self._refusals("read", whose, None):
+            self.principal.check(Right.READ, whose)
+        self._known(whose)
+        return whose
+
+    def _known(self, persona: str) -> None:
+        self.client.check_known(persona)
+
+    @contextmanager
+    def _deed(self, right: Right, action: str, persona: str | None, subject: str | None) -> Iterator[Done]:
+        """A row before it is done, so that nothing is done without one, and what came of it after."""
+        with self._refusals(action, persona, subject):
+            self.principal.check(right, persona)
+        number = self.ledger.begin(self.principal.name, self.name, action, persona, subject, self.clock())
+        done = Done(subject)
+        try:
+            yield done
+        except BaseException as error:
+            # what an interruption or a lost answer leaves is not known: its row stays open
+            if isinstance(error, TrinitasError) and not isinstance(error, Unavailable):
+                self.ledger.end(number, "failed", detail=type(error).__name__)
+            raise
+        self.ledger.end(number, "done", subject=done.subject, detail=done.detail)
+
+    @contextmanager
+    def _refusals(self, action: str, persona: str | None, subject: str | None) -> Iterator[None]:
+        try:
+            yield
+        except Forbidden as refused:
+            number = self.ledger.begin(self.principal.name, self.name, action, persona, subject, self.clock())
+            self.ledger.end(number, "refused", detail=str(refused))
+            raise

@@ -1,0 +1,81 @@
+"""Personas as data: the five that there always are, and what can be said of any."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from trinitas_tasks.errors import InvalidQuery, UnknownPersona
+from trinitas_tasks.model import MemoryType, Text, complaint
+from trinitas_tasks.model import Persona as Name
+from trinitas_tasks.policy.life import Rules
+
+
+class Persona(BaseModel):
+    """Somebody whose memories these are. What is left out is as the settings say for everybody."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: Name
+    about: Annotated[Text, Field(max_length=1000)] = ""
+    """Who it is, in a sentence; agents read it."""
+    focus: Annotated[tuple[Annotated[Text, Field(min_length=1, max_length=100)], ...], Field(max_length=32)] = ()
+    """What it cares for, a few words each."""
+    routing: Mapping[MemoryType, Literal["redis", "chromadb"]] = Field(default_factory=dict)
+    """The primary tier of its memories of these types (see TRINITAS_ROUTING)."""
+    rules: Rules | None = None
+    """How its memories live (see TRINITAS_LIFE)."""
+    model: str | None = None
+    """The embedding model of its memories (see CHROMADB_MODEL)."""
+
+    @classmethod
+    def build(cls, **fields: Any) -> Persona:
+        """Make one from what somebody says. Raises: InvalidQuery, naming the field and what is wrong."""
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            raise InvalidQuery(complaint(error)) from None
+
+
+FIVE: Final[Mapping[str, Persona]] = {
+    each.name: each
+    for each in (
+        Persona(
+            name="athena",
+            about="Strategic architect: designs systems and decides what is built and why.",
+            focus=("architecture", "strategy", "design decisions", "long-term planning"),
+        ),
+        Persona(
+            name="artemis",
+            about="Technical perfectionist: makes code fast, correct and clean.",
+            focus=("code quality", "performance", "algorithms", "best practices"),
+        ),
+        Persona(
+            name="hestia",
+            about="Guardian: looks for what can go wrong and keeps it from doing so.",
+            focus=("security", "risks", "quality assurance", "vulnerabilities"),
+        ),
+        Persona(
+            name="bellona",
+            about="Coordinator: divides work, runs it in parallel and keeps it on time.",
+            focus=("coordination", "parallel work", "resources", "operations"),
+        ),
+        Persona(
+            name="seshat",
+            about="Chronicler: writes down what is known and measures what happened.",
+            focus=("documentation", "knowledge", "records", "measurement"),
+        ),
+    )
+}
+"""The five that Trinitas has always had."""
+
+
+def unknown(name: str, known: Iterable[str]) -> UnknownPersona:
+    """The error for a name that nobody has: with those like it. Names of personas are no secret, memories are."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name.lower(), names, n=1) or difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names[:20])}"
+    return UnknownPersona(f"persona: there is no {name!r}: {hint} (`trinitas personas add {name}` makes a new one)")

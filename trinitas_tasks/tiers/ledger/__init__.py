@@ -1,0 +1,1 @@
+"""Tokens and the audit: what the doors of this machine know."""
