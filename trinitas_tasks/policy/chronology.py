@@ -89,7 +89,7 @@ def _bound(place: Place, owner: str) -> Bound:
 
 
 class Stretch(NamedTuple):
-    """A part of a timeline in its order. ``end``: nobody has looked beyond this place; None: there is nothing beyond."""
+    """A part of a timeline in its order. ``end``: beyond this place nobody has looked; None: there is nothing."""
 
     records: list[Record]
     end: Place | None = None

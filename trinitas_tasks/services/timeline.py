@@ -64,8 +64,8 @@ class _Reading:
     def step(self, span: Span) -> tuple[dict[Key, MemoryItem], Place | None]:
         """Some memories from the beginning of the span, and how far it has been looked at.
 
-        A memory goes from the spool to the hot tier and on to the archive: they are asked in this order, so that none is
-        missed on its way; and then once more for what stands now.
+        A memory goes from the spool to the hot tier and on to the archive: they are asked in this order, so that none
+        is missed on its way; and then once more for what stands now.
         """
         records: dict[Key, Record] = {}
         ends = [self._took(part, records) for part in self._parts(span)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from trinitas_tasks.errors import Conflict, NotFound, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, Record

@@ -159,7 +159,7 @@ def timeline(
 ) -> Stretch:
     """See Reader."""
     return stretch(
-        lambda statement, values: connection.execute(text(statement), values).mappings(),  # type: ignore[arg-type]
+        lambda statement, values: (row._asdict() for row in connection.execute(text(statement), values)),
         persona,
         span,
         limit,

@@ -23,6 +23,9 @@ STEP: Final = 500
 SCANNED: Final = 10_000
 """So many rows are looked at in all, 10 microseconds each."""
 
+DECIDED: Final = {"types": frozenset[MemoryType](), "since": None, "before": None, "include_archived": True}
+"""What of the filters the index decides, left out."""
+
 Execute = Callable[[str, Mapping[str, Value]], Iterable[Mapping[str, Any]]]
 """Runs a statement with named parameters; its rows, by the names of their columns."""
 
@@ -48,7 +51,10 @@ def stretch(
 ) -> Stretch:
     """See Reader.timeline."""
     asked = _Asked(execute, persona, filters, shared)
-    narrow = filtering.narrowed(filters.model_copy(update={"types": frozenset(), "since": None, "before": None, "include_archived": True}), sees_json=sees_json)
+    narrow = filtering.narrowed(
+        filters.model_copy(update=DECIDED),
+        sees_json=sees_json,
+    )
     step = STEP if narrow.conditions or narrow.left else limit
     records: list[Record] = []
     for _ in range(0, max(SCANNED, step), step):

@@ -13,7 +13,7 @@ Keys, all under the namespace:
     nudge                somebody told the workers lately
     notes                hash   what workers have to say, by name: END:TEXT, END in ms
 
-and those of redis_grants, redis_times and redis_living.
+and those of redis_grants, redis_living, redis_rolls and redis_times.
 
 The scripts reach keys that they build themselves: a Redis Cluster is not supported.
 """
@@ -184,7 +184,8 @@ class RedisHotTier(RedisLiving):
                 for key, _ in keys:
                     pipe.hmget(self._records + member_of(key), "b", "v")
                 bodies = pipe.execute()
-            rows = [part for (key, version), row in zip(keys, bodies, strict=True) for part in (*key, version, _time_in(row))]
+            times = map(_time_in, bodies)
+            rows = [part for (key, version), at in zip(keys, times, strict=True) for part in (*key, version, at)]
             self._server.run("requeue", self._queues, self._space, *rows)
 
     def standings(self, keys: Sequence[Key]) -> list[Standing | None]:

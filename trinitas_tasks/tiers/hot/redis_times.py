@@ -14,7 +14,8 @@ from typing import Final
 from trinitas_tasks.model import Key, MemoryItem
 from trinitas_tasks.policy.chronology import Bound, Place, Span, Stretch
 from trinitas_tasks.policy.micros import EPOCH, to_micros
-from trinitas_tasks.tiers.hot.redis_grants import MANY, RedisGrants
+from trinitas_tasks.tiers.hot.redis_grants import MANY
+from trinitas_tasks.tiers.hot.redis_rolls import RedisRolls
 from trinitas_tasks.tiers.hot.rows import member_of, readable
 
 WIDTH: Final = 18
@@ -40,7 +41,7 @@ def _limit(bound: Bound) -> str:
     return f"({_time(bound.at)}{bound.id}"
 
 
-class RedisTimes(RedisGrants):
+class RedisTimes(RedisRolls):
     """That part of RedisHotTier which implements Times."""
 
     def waiting(self, persona: str, span: Span, limit: int) -> Stretch:
