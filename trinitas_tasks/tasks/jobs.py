@@ -84,7 +84,7 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
                 archive=run.archive,
                 vectors=run.vectors,
                 embedder=run.embedder,
-                stays=run.stays,
+                stays_of=run.stays_of,
                 limit=limit,
                 lease_seconds=settings.lease_seconds,
                 now=run.clock(),
