@@ -17,6 +17,7 @@ from trinitas_tasks.services.replay import replay
 from trinitas_tasks.tiers.hot.memory import MemoryHotTier
 
 TEA = "Ann drinks green tea in the garden."
+from trinitas_tasks.services.answer import Answer
 
 
 @pytest.fixture
@@ -195,7 +196,7 @@ def test_an_answer_that_was_on_its_way_is_checked_once_more(
 
     def revoked_meanwhile(query: Any) -> Any:
         answer = searched(query)
-        assert [each.key for each in answer[0].found] == [Key("athena", tea)]
+        assert [each.key for each in Answer.from_json(answer.encode()).found] == [Key("athena", tea)]
         athena.unshare(tea)
         return answer
 
