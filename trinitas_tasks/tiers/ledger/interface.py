@@ -61,9 +61,7 @@ class Ledger(Protocol):
     def revoke(self, token_id: str, now: datetime) -> bool:
         """It is not valid any more, at once and for good; False: there is none of this id."""
 
-    def begin(
-        self, who: str, door: str, action: str, persona: str | None, subject: str | None, now: datetime
-    ) -> int:
+    def begin(self, who: str, door: str, action: str, persona: str | None, subject: str | None, now: datetime) -> int:
         """Write down what is about to be done; its number."""
 
     def end(self, number: int, outcome: str, *, subject: str | None = None, detail: str | None = None) -> None:
