@@ -30,8 +30,9 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from trinitas_tasks.errors import SettingsError
-from trinitas_tasks.model import MemoryType
+from trinitas_tasks.model import PERSONA_PATTERN, MemoryType
 from trinitas_tasks.policy.life import SECONDS, LifeTask, Rules
+from trinitas_tasks.policy.ttl import Tier
 from trinitas_tasks.query import Boosts
 
 YAML_FILE = Path("config/memory.yaml")
@@ -123,7 +124,7 @@ class Settings(BaseSettings):
         "days without use after which episodic memories leave the index",
     )
 
-    routing: dict[MemoryType, Literal["redis", "chromadb"]] = _field(
+    routing: dict[MemoryType, Tier] = _field(
         {"working": "redis", "episodic": "redis", "semantic": "chromadb", "procedural": "chromadb"},
         "TRINITAS_ROUTING",
         "routing",
@@ -188,6 +189,19 @@ class Settings(BaseSettings):
         "TRINITAS_SCHEDULE",
         "life.schedule",
         "seconds between two runs of a task where not the usual ones; 0: never",
+    )
+
+    persona: Annotated[str, Field(pattern=PERSONA_PATTERN)] | None = _field(
+        None, "TRINITAS_PERSONA", "access.persona", "the only persona that this user's commands and agents act for"
+    )
+    ledger_path: Path | None = _field(
+        None, "TRINITAS_LEDGER_PATH", "access.ledger_path", "file of the tokens and the audit (default: under home)"
+    )
+    requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = _field(
+        600, "TRINITAS_REQUESTS_PER_MINUTE", "access.requests_per_minute", "most requests of one token; 0: any number"
+    )
+    audit_days: Annotated[int, Field(ge=0, le=36_500)] = _field(
+        400, "TRINITAS_AUDIT_DAYS", "access.audit_days", "days after which rows of the audit go; 0: never"
     )
 
     backup_path: Path | None = _field(
@@ -267,6 +281,10 @@ class Settings(BaseSettings):
         """Where writes are kept while Redis is away."""
         return (self.spool_path or self.home / "spool.db").absolute()
 
+    def ledger_file(self) -> Path:
+        """Where the tokens and the audit of this machine are kept."""
+        return (self.ledger_path or self.home / "ledger.db").absolute()
+
     def backup_folder(self) -> Path:
         """Where backups are kept."""
         return (self.backup_path or self.home / "backups").absolute()
@@ -293,9 +311,11 @@ class Settings(BaseSettings):
         """What raises the memories that a persona's recalls find, where they do not say."""
         return self.boosts.get(persona) or self.boosts.get("*") or Boosts()
 
-    def rules_of(self, persona: str) -> Rules:
-        """By which rules a persona's memories live: its own, else those of all others, else the usual ones."""
-        given = {name: value for each in ("*", persona) if each in self.life for name, value in _given(self.life[each])}
+    def rules_of(self, persona: str, defined: Rules | None = None) -> Rules:
+        """By which rules a persona's memories live: those that are set for it, else those ``defined`` with it, else
+        those of all others, else the usual ones."""
+        layers = (self.life.get("*"), defined, self.life.get(persona))
+        given = {name: value for each in layers if each is not None for name, value in _given(each)}
         return Rules().model_copy(update={"archive_days": float(self.sqlite_archive_days), **given})
 
     def seconds_between(self, task: LifeTask) -> float:
@@ -307,9 +327,9 @@ class Settings(BaseSettings):
         """The name under which the vectors of the embedding model are kept."""
         return Path(self.chromadb_model).name
 
-    def hot_seconds(self, kind: MemoryType) -> int:
-        """How long an archived memory of this type stays hot."""
-        if self.routing[kind] == "chromadb":
+    def hot_seconds(self, kind: MemoryType, tier: Tier | None = None) -> int:
+        """How long an archived memory of this type stays hot whose primary tier this is (None: that of its type)."""
+        if (tier or self.routing[kind]) == "chromadb":
             return self.redis_ttl_cache
         return self.redis_ttl_working if kind is MemoryType.WORKING else self.redis_ttl_episodic
 

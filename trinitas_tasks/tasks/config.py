@@ -26,6 +26,7 @@ MESSAGING_ERRORS: Final = (CeleryError, KombuError, RedisError, OSError)
 ROUTES: Final = {
     "trinitas.search": SEARCH,
     "trinitas.fetch": SEARCH,
+    "trinitas.timeline": SEARCH,
     "trinitas.count": SEARCH,
     "trinitas.examine": SEARCH,
     "trinitas.alive": SEARCH,
@@ -34,6 +35,8 @@ ROUTES: Final = {
     "trinitas.export_step": SEARCH,
     "trinitas.unarchived": SEARCH,
     "trinitas.relive": LIFECYCLE,
+    "trinitas.roster": SEARCH,
+    "trinitas.define": INGEST,
     "trinitas.ingest": INGEST,
     "trinitas.forget": INGEST,
     **{f"trinitas.{task}": LIFECYCLE for task in LifeTask},

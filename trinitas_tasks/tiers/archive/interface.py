@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from pydantic import JsonValue
 
 from trinitas_tasks.model import Key, MemoryType, Position, Record
+from trinitas_tasks.policy.chronology import Span, Stretch
 from trinitas_tasks.policy.grants import Grant
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
+from trinitas_tasks.tiers.archive.definitions import Definitions
 from trinitas_tasks.tiers.archive.lives import Lives
 from trinitas_tasks.tiers.archive.provenance import Provenance
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UNFILTERED: Final = Filters()
+EVERYTHING: Final = Filters(include_archived=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,18 @@ class Reader(Protocol):
         """The ids of the persona's memories that the filters admit, newest first: by their timestamp, then by the
         order in which they came."""
 
+    def timeline(
+        self,
+        persona: str,
+        span: Span,
+        limit: int,
+        *,
+        filters: Filters = EVERYTHING,
+        shared: Sequence[Key] = (),
+    ) -> Stretch:
+        """The first of the persona's memories in this span that the filters admit, and of the ``shared`` ones, at most
+        ``limit``. Where few are admitted it may end early."""
+
     def followers(self, keys: Sequence[Key]) -> dict[Key, list[Follower]]:
         """See Lives."""
 
@@ -136,7 +151,7 @@ class Reader(Protocol):
         """Give the connections back."""
 
 
-class Archive(Reader, Lives, Provenance, Protocol):
+class Archive(Reader, Lives, Provenance, Definitions, Protocol):
     """Everything is transactional. Of two versions of a memory the higher wins, whatever the order of
     arrival; a version at or below one that was erased is not stored.
 

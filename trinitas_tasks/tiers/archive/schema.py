@@ -70,6 +70,7 @@ memories = Table(
     Index("memories_fading", *CHOSEN, "fades_at", "seq"),
     Index("memories_scored", *CHOSEN, "scored_at", "seq"),
     Index("memories_score", *CHOSEN, "score", "seq"),
+    Index("memories_times", *CHOSEN, "timestamp", "id"),
     Index("memories_version", "version"),
     Index("memories_change", "change"),
     Index("memories_session", "persona", "session", "timestamp", "seq"),
@@ -241,6 +242,15 @@ migrated = Table(
     Index("migrated_of", "persona", "id"),
 )
 """Which memories came from which other store, and the SHA-256 of what came: it goes with the memory."""
+
+personas = Table(
+    "personas",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+"""What is defined of personas, as JSON, and since when."""
 
 marks = Table(
     "marks",

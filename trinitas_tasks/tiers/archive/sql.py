@@ -18,6 +18,7 @@ from sqlalchemy import text, update
 
 from trinitas_tasks.errors import ArchiveError, Unavailable
 from trinitas_tasks.model import Key, Position, Record, utc_now
+from trinitas_tasks.policy.chronology import Span, Stretch
 from trinitas_tasks.policy.grants import Grant
 from trinitas_tasks.policy.micros import to_micros
 from trinitas_tasks.query import Filters
@@ -25,6 +26,7 @@ from trinitas_tasks.tiers.archive import changes, filtering, fulltext, granting,
 from trinitas_tasks.tiers.archive.driver import START, Locked
 from trinitas_tasks.tiers.archive.engines import Engines
 from trinitas_tasks.tiers.archive.interface import (
+    EVERYTHING,
     UNFILTERED,
     ArchiveStats,
     Change,
@@ -39,14 +41,14 @@ from trinitas_tasks.tiers.archive.interface import (
 from trinitas_tasks.tiers.archive.revisions import HEAD, refuse_newer
 from trinitas_tasks.tiers.archive.rows import from_columns, highest, newest, to_columns
 from trinitas_tasks.tiers.archive.schema import memories, vectors
-from trinitas_tasks.tiers.archive.sql_provenance import SqlProvenance
+from trinitas_tasks.tiers.archive.sql_definitions import SqlDefinitions
 
 MIGRATIONS: Final = "trinitas_tasks.tiers.archive:migrations"
 FULL_MB: Final = 50
 """With less free space a disk counts as full."""
 
 
-class SqlArchive(SqlProvenance):
+class SqlArchive(SqlDefinitions):
     """The archive at a SQLAlchemy URL. Nothing is opened before the first call.
 
     The ingest worker calls `migrate` before anything else; everybody else finds out with `ping`, which fails
@@ -153,6 +155,19 @@ class SqlArchive(SqlProvenance):
         with self._engines.read("filter memories") as connection:
             search = filtering.matching(persona, filters, limit, sees_json=reading.sees_json(connection))
             return [id_ for (id_,) in reading.found(connection, search, limit)]
+
+    def timeline(
+        self,
+        persona: str,
+        span: Span,
+        limit: int,
+        *,
+        filters: Filters = EVERYTHING,
+        shared: Sequence[Key] = (),
+    ) -> Stretch:
+        """See Reader."""
+        with self._engines.read("read a timeline") as connection:
+            return reading.timeline(connection, persona, span, limit, filters, shared)
 
     def versions(self, persona: str, ids: Sequence[str]) -> list[int | None]:
         """See Archive."""
