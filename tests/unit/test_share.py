@@ -13,11 +13,11 @@ from trinitas_tasks.client import MemoryClient
 from trinitas_tasks.errors import InvalidQuery, NotFound, Unavailable
 from trinitas_tasks.model import Key
 from trinitas_tasks.services import granting
+from trinitas_tasks.services.answer import Answer
 from trinitas_tasks.services.replay import replay
 from trinitas_tasks.tiers.hot.memory import MemoryHotTier
 
 TEA = "Ann drinks green tea in the garden."
-from trinitas_tasks.services.answer import Answer
 
 
 @pytest.fixture
