@@ -71,6 +71,13 @@ memories = Table(
     Index("memories_scored", *CHOSEN, "scored_at", "seq"),
     Index("memories_score", *CHOSEN, "score", "seq"),
     Index("memories_times", *CHOSEN, "timestamp", "id"),
+    Index(
+        "memories_represented",
+        "persona",
+        "representative",
+        sqlite_where=text("representative IS NOT NULL"),
+        postgresql_where=text("representative IS NOT NULL"),
+    ),
     Index("memories_version", "version"),
     Index("memories_change", "change"),
     Index("memories_session", "persona", "session", "timestamp", "seq"),
