@@ -31,7 +31,7 @@ Execute = Callable[[str, Mapping[str, Value]], Iterable[Mapping[str, Any]]]
 
 _BETWEEN: Final = "(timestamp, id) > (:low_at, :low_id) AND (timestamp, id) < (:high_at, :high_id)"
 _UNINDEXED: Final = _BETWEEN.replace("timestamp", "timestamp + 0")
-"""As for ``cold + 0``: memories are looked up by their ids, and no index of times is gone through for them."""
+"""As for ``cold + 0`` and ``type || ''``: what is looked up by its id, for that no index of times is gone through."""
 
 
 class _Asked(NamedTuple):
@@ -93,7 +93,9 @@ def _statements(asked: _Asked, span: Span) -> Iterator[tuple[str, dict[str, Valu
     for kind, cold in product(types, colds):
         yield f"{select} type = :type AND cold = :cold AND {_BETWEEN} {end}", mine | {"type": kind.value, "cold": cold}
     kinds: dict[str, Value] = {f"type_{n}": kind.value for n, kind in enumerate(types)}
-    of_types = f"type IN ({', '.join(f':{name}' for name in kinds)}) AND cold + 0 IN ({', '.join(map(str, colds))})"
+    of_types = (
+        f"type || '' IN ({', '.join(f':{name}' for name in kinds)}) AND cold + 0 IN ({', '.join(map(str, colds))})"
+    )
     for owner, ids in _by_owner(asked.shared):
         for chunk in chunks(ids, IN_LIST):
             named: dict[str, Value] = {f"id_{n}": id_ for n, id_ in enumerate(chunk)}
