@@ -30,7 +30,7 @@ from trinitas_tasks.tiers.archive.schema import (
 
 OF_THE_MEMORY: Final = {
     *("seq", "persona", "id", "last_access", "access_count"),
-    *("pinned", "stability_days", "useful", "useless", "used_at"),
+    *("pinned", "stability_days", "useful", "useless", "used_at", "tie"),
 }
 """What a newer version does not replace. The rest of a life begins again, with the defaults of its columns."""
 

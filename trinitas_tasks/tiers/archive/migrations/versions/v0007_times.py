@@ -10,7 +10,9 @@ _CHOSEN = ["persona", "type", "cold"]
 
 
 def upgrade() -> None:
-    op.create_index("memories_times", "memories", [*_CHOSEN, "timestamp", "id"])
+    stored = op.get_context().dialect.name != "sqlite"  # where a column that is there already cannot be stored
+    op.add_column("memories", sa.Column("tie", sa.String(128), sa.Computed("id", persisted=stored)))
+    op.create_index("memories_times", "memories", [*_CHOSEN, "timestamp", "tie"])
     linked = sa.text("representative IS NOT NULL")
     op.create_index(
         "memories_represented", "memories", ["persona", "representative"], sqlite_where=linked, postgresql_where=linked
