@@ -12,9 +12,11 @@ from typing import Any, Final, Self
 
 from trinitas_tasks.errors import DeadlineExceeded, InvalidMemory, InvalidQuery, Transient, TrinitasError, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, MemoryType, check_id, check_persona, new_id, utc_now
+from trinitas_tasks.policy.personas import Persona
 from trinitas_tasks.policy.question import asked
 from trinitas_tasks.query import Boosts, Filters, Query, Recall
 from trinitas_tasks.services import opinion, share
+from trinitas_tasks.services.acquaintance import Acquaintance
 from trinitas_tasks.services.answer import Answer, digest
 from trinitas_tasks.services.answering import Answering
 from trinitas_tasks.services.condition import Health, Stats, durability
@@ -41,6 +43,9 @@ EVERYBODY: Final = "*"
 """In place of a persona: all of them."""
 OPERATOR: Final = "operator"
 """Who asks for everybody without being one of them."""
+ROSTER_MS: Final = 2000
+"""How long is waited for the workers to say whether there is a persona."""
+DEFINE_MS: Final = 60_000
 SEARCH_SHARE: Final = 0.9
 """The part of a recall's deadline that the workers have: in the rest it is answered without them."""
 
@@ -78,6 +83,7 @@ class MemoryClient:
             retry_seconds=settings.retry_delay,
         )
         self._answering = Answering(self._front, hot, archive, cache_seconds=settings.redis_ttl_cache)
+        self._acquaintance = Acquaintance(hot, spool, lambda: str(self.ask("roster", deadline_ms=ROSTER_MS)))
 
     @classmethod
     def connect(
@@ -280,6 +286,7 @@ class MemoryClient:
         written = self._front.write(writes) if self._settings.async_writes else self._front.write_through(writes)
         if written.nudge:
             self._dispatcher.tell("ingest")
+        self._acquaintance.met({write.item.persona for write in writes})
         if not self._settings.async_writes:
             keys = [Key(write.item.persona, each) for write, each in zip(writes, written.ids, strict=True)]
             self._wait_archived(keys)
@@ -401,6 +408,30 @@ class MemoryClient:
         if named is None:
             raise InvalidQuery("persona: every read names one: pass persona=, here or to connect()")
         return check_persona(named)
+
+    # Personas.
+
+    def personas(self) -> dict[str, Persona]:
+        """All personas that there are, by name: the five, those that were defined, and those that have memories.
+        Raises: Unavailable."""
+        return self._acquaintance.all()
+
+    def check_known(self, name: str) -> None:
+        """Return if there is a persona of this name; also where nobody can tell, since no memory is refused for that.
+
+        This client itself remembers for any name: doors to agents and people ask here first, so that a slip of the pen
+        makes no new persona. Raises: UnknownPersona, which names the nearest; InvalidQuery.
+        """
+        self._acquaintance.check(name)
+
+    def define(self, persona: Persona) -> None:
+        """Keep what is said of a persona, in the place of what was before; the workers go by it within seconds.
+
+        Raises: InvalidQuery, Unavailable: it may be kept or not, and the same call again makes sure.
+        """
+        self.ask("define", persona.to_dict(), deadline_ms=DEFINE_MS)
+        self._acquaintance.changed()
+        self._acquaintance.met([persona.name])
 
     # Looking after it.
 

@@ -73,6 +73,7 @@ class Runtime:
         self.stopping = threading.Event()
         self.ingesting = threading.Lock()
         self.settling = threading.Lock()
+        self.telling = threading.Lock()
         self.in_trouble = True
         """Whether the hot tier may have a note of a failed ingest; so it is at the start, of the process before."""
         self.compared = Cursor()

@@ -30,7 +30,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from trinitas_tasks.errors import SettingsError
-from trinitas_tasks.model import MemoryType
+from trinitas_tasks.model import PERSONA_PATTERN, MemoryType
 from trinitas_tasks.policy.life import SECONDS, LifeTask, Rules
 from trinitas_tasks.query import Boosts
 
@@ -190,6 +190,19 @@ class Settings(BaseSettings):
         "seconds between two runs of a task where not the usual ones; 0: never",
     )
 
+    persona: Annotated[str, Field(pattern=PERSONA_PATTERN)] | None = _field(
+        None, "TRINITAS_PERSONA", "access.persona", "the only persona that this user's commands and agents act for"
+    )
+    ledger_path: Path | None = _field(
+        None, "TRINITAS_LEDGER_PATH", "access.ledger_path", "file of the tokens and the audit (default: under home)"
+    )
+    requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = _field(
+        600, "TRINITAS_REQUESTS_PER_MINUTE", "access.requests_per_minute", "most requests of one token; 0: any number"
+    )
+    audit_days: Annotated[int, Field(ge=0, le=36_500)] = _field(
+        400, "TRINITAS_AUDIT_DAYS", "access.audit_days", "days after which rows of the audit go; 0: never"
+    )
+
     backup_path: Path | None = _field(
         None, "TRINITAS_BACKUP_PATH", "backup.path", "folder of the backups (default: backups under home)"
     )
@@ -266,6 +279,10 @@ class Settings(BaseSettings):
     def spool_file(self) -> Path:
         """Where writes are kept while Redis is away."""
         return (self.spool_path or self.home / "spool.db").absolute()
+
+    def ledger_file(self) -> Path:
+        """Where the tokens and the audit of this machine are kept."""
+        return (self.ledger_path or self.home / "ledger.db").absolute()
 
     def backup_folder(self) -> Path:
         """Where backups are kept."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -39,6 +40,10 @@ class Persona(BaseModel):
         except ValidationError as error:
             raise InvalidQuery(complaint(error)) from None
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it: no more than was said, since what was not is left to the settings."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
 
 FIVE: Final[Mapping[str, Persona]] = {
     each.name: each
@@ -71,6 +76,32 @@ FIVE: Final[Mapping[str, Persona]] = {
     )
 }
 """The five that Trinitas has always had."""
+
+
+class Roster(NamedTuple):
+    """Which personas there are: what is defined of some, by name, and who has memories."""
+
+    defined: Mapping[str, Persona] = {}
+    holders: frozenset[str] = frozenset()
+
+    def known(self) -> dict[str, Persona]:
+        """All of them, by name: the five, those with memories, and what was defined of whomever."""
+        return {**FIVE, **{name: Persona(name=name) for name in self.holders if name not in FIVE}, **self.defined}
+
+    def to_json(self) -> str:
+        """The same for the same personas."""
+        defined = [self.defined[name].to_dict() for name in sorted(self.defined)]
+        return json.dumps({"defined": defined, "holders": sorted(self.holders)}, ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Roster:
+        """Raises: ValueError for what is no roster, or one of another version."""
+        told = json.loads(text)
+        try:
+            defined = [Persona(**each) for each in told["defined"]]
+            return cls({each.name: each for each in defined}, frozenset(map(str, told["holders"])))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no roster of personas: {error!r}") from error
 
 
 def unknown(name: str, known: Iterable[str]) -> UnknownPersona:

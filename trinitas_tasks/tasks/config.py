@@ -34,6 +34,8 @@ ROUTES: Final = {
     "trinitas.export_step": SEARCH,
     "trinitas.unarchived": SEARCH,
     "trinitas.relive": LIFECYCLE,
+    "trinitas.roster": SEARCH,
+    "trinitas.define": INGEST,
     "trinitas.ingest": INGEST,
     "trinitas.forget": INGEST,
     **{f"trinitas.{task}": LIFECYCLE for task in LifeTask},

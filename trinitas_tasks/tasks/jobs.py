@@ -17,6 +17,7 @@ from trinitas_tasks.services import archived, forget, granting, ingest, recall, 
 from trinitas_tasks.services.answer import Answer
 from trinitas_tasks.services.ingest import IngestReport
 from trinitas_tasks.tasks.asked import Asked
+from trinitas_tasks.tasks.defining import Defining
 from trinitas_tasks.tasks.exchanging import Exchanging
 from trinitas_tasks.tasks.facts import gather
 from trinitas_tasks.tasks.migrating import Migrating
@@ -34,7 +35,7 @@ MEND_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Jobs(Asked, Exchanging, Migrating):
+class Jobs(Asked, Defining, Exchanging, Migrating):
     """All jobs over one runtime: what is due, what clients ask, and what operators do."""
 
     # What is due.
@@ -49,6 +50,7 @@ class Jobs(Asked, Exchanging, Migrating):
             rejoin.rejoin(run.settings.home / rejoin.RESTORED, hot=run.hot, archive=run.archive, model=run.model)
         finally:  # a full outbox takes no replayed write before something was archived
             self.ingest()
+        self.tell_roster()
 
     def ingest(self) -> dict[str, Any]:
         """Archive, embed and index whatever is due; nothing if this process is at it already."""

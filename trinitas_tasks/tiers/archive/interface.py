@@ -13,6 +13,7 @@ from trinitas_tasks.model import Key, MemoryType, Position, Record
 from trinitas_tasks.policy.grants import Grant
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
+from trinitas_tasks.tiers.archive.definitions import Definitions
 from trinitas_tasks.tiers.archive.lives import Lives
 from trinitas_tasks.tiers.archive.provenance import Provenance
 
@@ -136,7 +137,7 @@ class Reader(Protocol):
         """Give the connections back."""
 
 
-class Archive(Reader, Lives, Provenance, Protocol):
+class Archive(Reader, Lives, Provenance, Definitions, Protocol):
     """Everything is transactional. Of two versions of a memory the higher wins, whatever the order of
     arrival; a version at or below one that was erased is not stored.
 

@@ -28,8 +28,8 @@ from trinitas_tasks.tiers.archive.interface import (
     Similar,
     Unindexed,
 )
+from trinitas_tasks.tiers.archive.memory_definitions import MemoryDefinitions
 from trinitas_tasks.tiers.archive.memory_held import Held
-from trinitas_tasks.tiers.archive.memory_provenance import MemoryProvenance
 from trinitas_tasks.tiers.archive.nearest import nearest
 from trinitas_tasks.tiers.archive.rows import highest, key_of
 
@@ -37,7 +37,7 @@ K1: Final = 1.2
 B: Final = 0.75
 
 
-class MemoryArchive(MemoryProvenance):
+class MemoryArchive(MemoryDefinitions):
     """An archive of dictionaries; safe to share between threads."""
 
     def __init__(self) -> None:

@@ -242,6 +242,15 @@ migrated = Table(
 )
 """Which memories came from which other store, and the SHA-256 of what came: it goes with the memory."""
 
+personas = Table(
+    "personas",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+"""What is defined of personas, as JSON, and since when."""
+
 marks = Table(
     "marks",
     metadata,

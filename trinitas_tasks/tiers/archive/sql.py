@@ -39,14 +39,14 @@ from trinitas_tasks.tiers.archive.interface import (
 from trinitas_tasks.tiers.archive.revisions import HEAD, refuse_newer
 from trinitas_tasks.tiers.archive.rows import from_columns, highest, newest, to_columns
 from trinitas_tasks.tiers.archive.schema import memories, vectors
-from trinitas_tasks.tiers.archive.sql_provenance import SqlProvenance
+from trinitas_tasks.tiers.archive.sql_definitions import SqlDefinitions
 
 MIGRATIONS: Final = "trinitas_tasks.tiers.archive:migrations"
 FULL_MB: Final = 50
 """With less free space a disk counts as full."""
 
 
-class SqlArchive(SqlProvenance):
+class SqlArchive(SqlDefinitions):
     """The archive at a SQLAlchemy URL. Nothing is opened before the first call.
 
     The ingest worker calls `migrate` before anything else; everybody else finds out with `ping`, which fails

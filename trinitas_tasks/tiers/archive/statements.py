@@ -22,6 +22,7 @@ from trinitas_tasks.tiers.archive.schema import (
     marks,
     memories,
     migrated,
+    personas,
     runs,
     tombstones,
     vectors,
@@ -152,6 +153,15 @@ def put_migrated(dialect: str) -> Insert:
     return statement.on_conflict_do_update(
         index_elements=["migration", "persona", "id"],
         set_={"version": statement.excluded["version"], "digest": statement.excluded.digest},
+    )
+
+
+@cache
+def put_persona(dialect: str) -> Insert:
+    """Insert or replace."""
+    statement = _insert(dialect, personas)
+    return statement.on_conflict_do_update(
+        index_elements=["name"], set_={"at": statement.excluded["at"], "body": statement.excluded.body}
     )
 
 

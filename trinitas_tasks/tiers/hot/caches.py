@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
+from trinitas_tasks.policy.personas import Roster
 from trinitas_tasks.tiers.hot.interface import Probe
 
 Name = TypeVar("Name", bound=Hashable)
@@ -48,6 +49,7 @@ class MemoryCaches:
         self._generations: dict[str, int] = {}
         self._cache: Expiring[tuple[str, ...], bytes] = Expiring(clock)
         self._notes: Expiring[str, str] = Expiring(clock)
+        self._roster: Roster | None = None
 
     def probe(self, persona: str, digest: str) -> Probe:
         """See HotTier."""
@@ -88,3 +90,13 @@ class MemoryCaches:
         """See HotTier."""
         with self._lock:
             return self._notes.all()
+
+    def roster(self) -> Roster | None:
+        """See Rolls."""
+        with self._lock:
+            return self._roster
+
+    def keep_roster(self, roster: Roster) -> None:
+        """See Rolls."""
+        with self._lock:
+            self._roster = roster

@@ -16,6 +16,7 @@ from trinitas_tasks.tiers.hot.living import Said as Said
 from trinitas_tasks.tiers.hot.living import Searches as Searches
 from trinitas_tasks.tiers.hot.living import Signal as Signal
 from trinitas_tasks.tiers.hot.living import Step as Step
+from trinitas_tasks.tiers.hot.rolls import Rolls
 from trinitas_tasks.tiers.hot.sharing import Barred as Barred
 from trinitas_tasks.tiers.hot.sharing import Gone as Gone
 from trinitas_tasks.tiers.hot.sharing import Grants as Grants
@@ -124,7 +125,7 @@ class HotStats:
     details: Mapping[str, str | int] = field(default_factory=dict)
 
 
-class HotTier(Sharing, Living, Protocol):
+class HotTier(Sharing, Living, Rolls, Protocol):
     """Records, the outbox of what is to be archived, and caches. Errors: Unavailable, Overloaded.
 
     Times to live are armed by ``finish`` alone: a record without one is the only copy. All others together take no

@@ -13,7 +13,7 @@ Keys, all under the namespace:
     nudge                somebody told the workers lately
     notes                hash   what workers have to say, by name: END:TEXT, END in ms
 
-and those of redis_grants and redis_living.
+and those of redis_grants, redis_living and redis_rolls.
 
 The scripts reach keys that they build themselves: a Redis Cluster is not supported.
 """

@@ -46,8 +46,8 @@ class Deed(NamedTuple):
 class Ledger(Protocol):
     """Everything is durable when a call returns. Shared by all processes of the machine. Errors: Unavailable."""
 
-    def issue(self, token: Token, digest: bytes) -> None:
-        """Keep a new token and the digest of its secret."""
+    def issue(self, token: Token, digest: bytes) -> bool:
+        """Keep a new token and the digest of its secret; False: there is one of this id, and nothing was kept."""
 
     def bearer(self, digest: bytes) -> Token | None:
         """The token whose secret has this digest, whatever became of it; None: there is none."""
@@ -61,10 +61,8 @@ class Ledger(Protocol):
     def revoke(self, token_id: str, now: datetime) -> bool:
         """It is not valid any more, at once and for good; False: there is none of this id."""
 
-    def begin(
-        self, who: str, door: str, action: str, persona: str | None, subject: str | None, now: datetime
-    ) -> int:
-        """Write down what is about to be done; its number."""
+    def begin(self, who: str, door: str, action: str, persona: str | None, subject: str | None, now: datetime) -> int:
+        """Write down what is about to be done; its number, higher than all before it."""
 
     def end(self, number: int, outcome: str, *, subject: str | None = None, detail: str | None = None) -> None:
         """Write down what came of it, and to which memory where that was not known before."""

@@ -1,7 +1,6 @@
 """The spool in a SQLite file of this machine, shared by all its processes.
 
-Written with the standard library: a thin client has no SQLAlchemy, and the queue libraries on SQLite (persist-queue,
-litequeue) neither promise `synchronous=FULL` nor read what waits.
+The queue libraries on SQLite (persist-queue, litequeue) neither promise `synchronous=FULL` nor read what waits.
 """
 
 from __future__ import annotations
@@ -14,12 +13,23 @@ from typing import Any, Final
 
 from trinitas_tasks.errors import InvalidMemory, Overloaded
 from trinitas_tasks.model import Key, MemoryItem
-from trinitas_tasks.tiers.spool.file import SpoolFile
+from trinitas_tasks.tiers.local_file import LocalFile
 from trinitas_tasks.tiers.spool.interface import Entry
 
 MARK_DAYS: Final = 30
 """How long a mark says that a memory was forgotten; by then the archive has erased it."""
 WAITS, MARK, UNREADABLE, REPLAYED = 0, 1, 2, 3
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS entries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, state INTEGER NOT NULL, persona TEXT NOT NULL,
+    id TEXT NOT NULL, version INTEGER NOT NULL, at REAL NOT NULL, dedup TEXT, body BLOB
+);
+CREATE INDEX IF NOT EXISTS entries_key ON entries (target, persona, id, version);
+CREATE INDEX IF NOT EXISTS entries_state ON entries (target, state);
+CREATE INDEX IF NOT EXISTS entries_version ON entries (target, version);
+CREATE INDEX IF NOT EXISTS entries_said ON entries (target, persona, dedup) WHERE dedup IS NOT NULL;
+"""
 
 COLUMNS: Final = "number, state, persona, id, version, body"
 
@@ -40,7 +50,7 @@ class SqliteSpool:
         replayed_seconds: float = 60.0,
         patience_seconds: float = 1.0,
     ) -> None:
-        self._file = SpoolFile(path, patience_seconds=patience_seconds)
+        self._file = LocalFile(path, name="spool", schema=SCHEMA, patience_seconds=patience_seconds)
         self._target = target
         self._limit_bytes = limit_mb << 20
         self._limit_mb = limit_mb

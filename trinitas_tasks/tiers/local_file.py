@@ -1,4 +1,7 @@
-"""The spool's SQLite file: opened, locked and committed so that several processes may write to it."""
+"""A SQLite file of this machine: opened, locked and committed so that several processes may write to it.
+
+Written with the standard library: a thin client has no SQLAlchemy.
+"""
 
 from __future__ import annotations
 
@@ -18,37 +21,30 @@ LOOK_SECONDS: Final = 0.002
 ABANDONED: Final[list[object]] = []
 """Connections of the process that this one was forked from."""
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS entries (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, state INTEGER NOT NULL, persona TEXT NOT NULL,
-    id TEXT NOT NULL, version INTEGER NOT NULL, at REAL NOT NULL, dedup TEXT, body BLOB
-);
-CREATE INDEX IF NOT EXISTS entries_key ON entries (target, persona, id, version);
-CREATE INDEX IF NOT EXISTS entries_state ON entries (target, state);
-CREATE INDEX IF NOT EXISTS entries_version ON entries (target, version);
-CREATE INDEX IF NOT EXISTS entries_said ON entries (target, persona, dedup) WHERE dedup IS NOT NULL;
-"""
 
-
-class SpoolFile:
-    """The file at ``path``, made by the first call that needs it.
+class LocalFile:
+    """The file at ``path``, made by the first call that needs it, for its owner only; ``name`` is what errors call it.
 
     Every transaction is committed with `synchronous=FULL` under a lock of its own: SQLite before 3.51.3, which many
     Pythons bring, may lose a commit of a WAL file that another connection checkpoints at the same moment (the WAL-reset
     bug), and other journals cost three times as much. The lock is waited for ``patience_seconds``.
     """
 
-    def __init__(self, path: Path, *, patience_seconds: float) -> None:
+    def __init__(self, path: Path, *, name: str, schema: str, patience_seconds: float) -> None:
+        """``schema``: statements that may be run each time that it is opened."""
         self.path: Final = path
+        self._name = name
+        self._schema = schema
         self._patience_seconds = patience_seconds
         self._thread = threading.RLock()
         self._pid = os.getpid()
         self._connection: sqlite3.Connection | None = None
         self._lock_file: IO[bytes] | None = None
+        self._opened_as: tuple[int, int] | None = None
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever spooled here."""
+        """Whether anything was ever kept here."""
         return self.path.exists()
 
     def close(self) -> None:
@@ -89,7 +85,7 @@ class SpoolFile:
         except (sqlite3.Error, OSError) as error:
             self._forget_connection()
             raise Unavailable(
-                f"the spool {self.path} failed to {what}: {error}; check its disk and who may write to it"
+                f"the {self._name} {self.path} failed to {what}: {error}; check its disk and who may write to it"
             ) from error
 
     @contextmanager
@@ -101,7 +97,9 @@ class SpoolFile:
                 break
             except BlockingIOError:
                 if time.monotonic() > until:
-                    raise Unavailable(f"the spool {self.path} is held by another process: is one stopped?") from None
+                    raise Unavailable(
+                        f"the {self._name} {self.path} is held by another process: is one stopped?"
+                    ) from None
                 time.sleep(LOOK_SECONDS)
         try:
             yield
@@ -113,10 +111,14 @@ class SpoolFile:
             ABANDONED.append((self._connection, self._lock_file))
             self._connection = self._lock_file = None
             self._pid = os.getpid()
+        if self._connection is not None and self._opened_as != self._standing():
+            self._forget_connection()  # what goes to a file that was moved or deleted is lost
         if self._connection is None or self._lock_file is None:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.touch(mode=0o600)
-            lock_file = self.path.with_name(f"{self.path.name}.lock").open("wb")
+            lock_path = self.path.with_name(f"{self.path.name}.lock")
+            for path in (self.path, lock_path):
+                path.touch(mode=0o600)
+            lock_file = lock_path.open("wb")
             try:
                 with self._locked(lock_file):
                     self._connection = self._connected()
@@ -124,7 +126,16 @@ class SpoolFile:
                 lock_file.close()
                 raise
             self._lock_file = lock_file
+            self._opened_as = self._standing()
         return self._connection, self._lock_file
+
+    def _standing(self) -> tuple[int, int] | None:
+        """Which file stands at the path, None: none."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _connected(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -134,7 +145,7 @@ class SpoolFile:
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
                 with closing(connection.execute(f"PRAGMA {pragma}")):
                     pass
-            connection.executescript(SCHEMA)
+            connection.executescript(self._schema)
         except sqlite3.Error:
             connection.close()
             raise
