@@ -68,7 +68,7 @@ Listed = BeforeValidator(_listed)
 Content = Annotated[
     Any,
     BeforeValidator(_text_or_json),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array"}]}),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array", "items": {}}]}),
 ]
 
 Persona = Annotated[
@@ -96,7 +96,7 @@ Id = Annotated[
 Owner = Annotated[
     str | None,
     Field(
-        description="Whose memory is meant, where it is another's that was shared: the `persona` of the hit.",
+        description="Whose memory is meant, where it is another's that was shared: its `stored_by`.",
         json_schema_extra={"pattern": PERSONA_PATTERN},
     ),
 ]
@@ -184,13 +184,6 @@ class Remember(Arguments):
     timestamp: Annotated[
         str | None, Field(description="When it happened, if not now.", examples=["2026-05-01T09:30:00Z", "yesterday"])
     ] = None
-    id: Annotated[
-        str | None,
-        Field(
-            description="An id of your own: a memory of yours that has it already is replaced.",
-            json_schema_extra={"pattern": ID_PATTERN},
-        ),
-    ] = None
 
 
 class Recall(Arguments):
@@ -239,6 +232,7 @@ class Get(Arguments):
     id: Id
     persona: Persona = None
     owner: Owner = None
+    offset: Annotated[int, Field(description="From which character of a long content on.", ge=0, le=1_000_000_000)] = 0
 
 
 class Update(Arguments):
