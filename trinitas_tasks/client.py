@@ -7,15 +7,17 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
+from types import EllipsisType, TracebackType
 from typing import Any, Final, Self
 
 from trinitas_tasks.errors import DeadlineExceeded, InvalidMemory, InvalidQuery, Transient, TrinitasError, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, MemoryType, check_id, check_persona, new_id, utc_now
+from trinitas_tasks.policy.chronology import Span, Stretch
 from trinitas_tasks.policy.personas import Persona
 from trinitas_tasks.policy.question import asked
-from trinitas_tasks.query import Boosts, Filters, Query, Recall
-from trinitas_tasks.services import opinion, share
+from trinitas_tasks.policy.zones import aware
+from trinitas_tasks.query import Boosts, Filters, Page, Query, Recall, Timeline
+from trinitas_tasks.services import opinion, share, stretches, timeline, update
 from trinitas_tasks.services.acquaintance import Acquaintance
 from trinitas_tasks.services.answer import Answer, digest
 from trinitas_tasks.services.answering import Answering
@@ -193,6 +195,54 @@ class MemoryClient:
         """What remember() would store; nothing is. Raises: InvalidMemory where remember() would."""
         return self._to_write({"content": content, **fields}, None).item
 
+    def update(
+        self,
+        id: str,
+        *,
+        persona: str | None = None,
+        content: Any = ...,
+        type: MemoryType | str | EllipsisType = ...,
+        timestamp: datetime | str | EllipsisType = ...,
+        importance: float | EllipsisType = ...,
+        ttl: int | EllipsisType | None = ...,
+        metadata: Mapping[str, Any] | EllipsisType = ...,
+        tags: Sequence[str] | EllipsisType = ...,
+    ) -> MemoryItem:
+        """Change what is given of a memory of the persona's own; the memory as it is now. ``metadata`` and ``tags``
+        take the place of all that there were, ``ttl=None`` is what the type says. All else stays: its id, its reads,
+        who it is shared with, its pin, and what was said of it. Where nothing changes nothing is written.
+
+        Whoever changes it at the same time loses nothing: it is read and changed anew until nobody came in between.
+        Redis alone knows the newest state, so nothing is changed while it is away.
+        Raises: NotFound (there is none, or it is another's), InvalidMemory (nothing is changed), Conflict (others
+        change it all the time), Overloaded; Unavailable: it may be changed all the same, and the same call again makes
+        sure.
+        """
+        given = {
+            "content": content,
+            "type": type,
+            "timestamp": timestamp,
+            "importance": importance,
+            "ttl": ttl,
+            "metadata": metadata,
+            "tags": tags,
+        }
+        changes = {name: value for name, value in given.items() if value is not ...}
+        key = Key(self._scope(persona), check_id(id))
+        item, changed = update.update(
+            key,
+            lambda item: self._of_size(MemoryItem.build(**(dict(item) | changes))),
+            front=self._front,
+            hot=self._hot,
+            archive=self._archive,
+            fetch=self._fetch,
+        )
+        if changed:
+            self._dispatcher.tell("ingest")
+            if not self._settings.async_writes:
+                self._wait_archived([key])
+        return item
+
     def forget(self, id: str, *, persona: str | None = None) -> None:
         """Delete a memory of the persona: no read of anybody returns it from now on, and all tiers erase it. Forgetting
         what is not there, or is another's, is no error and changes nothing. Raises: Unavailable; the memory may be
@@ -266,15 +316,20 @@ class MemoryClient:
                 "persona": self._named(fields.get("persona", persona)),
             }
         )
+        self._of_size(item)
+        # with an id of its own a memory says which one it is: nothing to guess from its words
+        dedup = None if "id" in fields or not self._settings.dedup_seconds else _said(item, "timestamp" in fields)
+        return Write(item, dedup)
+
+    def _of_size(self, item: MemoryItem) -> MemoryItem:
+        """The memory, if it is not too large. Raises: InvalidMemory."""
         size = len(item.to_json())
         if size > self._settings.max_content_kb * 1024:
             raise InvalidMemory(
                 f"content: {size / 1024:,.0f} KB are more than the {self._settings.max_content_kb:,} KB allowed "
                 "(TRINITAS_MAX_CONTENT_KB)"
             )
-        # with an id of its own a memory says which one it is: nothing to guess from its words
-        dedup = None if "id" in fields or not self._settings.dedup_seconds else _said(item, "timestamp" in fields)
-        return Write(item, dedup)
+        return item
 
     def _named(self, persona: str | None) -> Any:
         named = self._persona if persona is None else persona
@@ -371,6 +426,45 @@ class MemoryClient:
         if understood is None:  # no memory can be of two types, or from before and after a time
             return Recall(())
         return self._answered(paged(understood, after), now)
+
+    def timeline(
+        self,
+        *,
+        persona: str | None = None,
+        since: datetime | str | None = None,
+        before: datetime | str | None = None,
+        types: Iterable[MemoryType | str] = (),
+        filters: Filters | Mapping[str, Any] | None = None,
+        newest_first: bool = True,
+        limit: int = 50,
+        after: str | None = None,
+        include_archived: bool = True,
+    ) -> Page:
+        """The persona's memories and those that were shared with it in the order of their time, of equal times by owner
+        and id: at most ``limit`` of those from ``since`` on and before ``before`` (times without a zone are of this
+        machine) that the ``filters`` (of query.Filters) admit. To read them is no access and changes nothing.
+
+        ``after`` goes on where another page of the same timeline ended (its ``next``), whatever was written or
+        forgotten in between; where few are admitted, a page may hold less than ``limit`` and still have a ``next``.
+        While Redis is away, what others share and what is not archived is missing; ``degraded`` says what is.
+        Raises: InvalidQuery, Unavailable where no tier answers.
+        """
+        given = filters if isinstance(filters, Mapping) else {} if filters is None else filters.model_dump()
+        wanted: dict[str, Any] = {"types": (types,) if isinstance(types, str) else types} if types else {}
+        wanted |= {"since": aware("since", since)} if since is not None else {}
+        wanted |= {"before": aware("before", before)} if before is not None else {}
+        asked = Timeline.build(
+            persona=self._scope(persona),
+            filters={**given, **wanted, "include_archived": include_archived},
+            newest_first=newest_first,
+            limit=limit,
+        )
+        return timeline.timeline(
+            asked, after, front=self._front, hot=self._hot, archive=self._archive, workers=self._stretch
+        )
+
+    def _stretch(self, asked: Timeline, span: Span, limit: int, shared: Sequence[Key]) -> Stretch:
+        return stretches.stretch(self.ask("timeline", stretches.question(asked, span, limit, shared)))
 
     def _answered(self, query: Query, now: datetime) -> Recall:
         try:

@@ -9,8 +9,12 @@ from functools import cached_property
 from typing import Any, Self, TypeVar, overload
 
 from trinitas_tasks.embedding.interface import Embedder
+from trinitas_tasks.errors import TrinitasError
 from trinitas_tasks.model import MemoryType, utc_now
+from trinitas_tasks.policy.life import Rules
+from trinitas_tasks.policy.personas import Persona
 from trinitas_tasks.policy.ttl import Stay
+from trinitas_tasks.services.defined import Defined
 from trinitas_tasks.services.fulltext import FullText
 from trinitas_tasks.services.ingest import Step
 from trinitas_tasks.services.life.cooling import Index
@@ -171,12 +175,29 @@ class Runtime:
             threads=self.embedding_threads,
         )
 
-    @property
-    def stays(self) -> Mapping[MemoryType, Stay]:
-        """How long an archived memory of each type stays hot."""
+    @built
+    def personas(self) -> Defined:
+        """What is defined of personas."""
+        return Defined(self._definitions)
+
+    def _definitions(self) -> Mapping[str, Persona]:
+        try:
+            return self.archive.defined()
+        except TrinitasError:  # a search goes on without the archive, by what the clients read
+            if (roster := self.hot.roster()) is None:
+                raise
+            return roster.defined
+
+    def rules_of(self, persona: str) -> Rules:
+        """By which rules a persona's memories live. Raises: Unavailable, ArchiveError."""
+        return self.settings.rules_of(persona, self.personas.of(persona).rules)
+
+    def stays_of(self, persona: str) -> Mapping[MemoryType, Stay]:
+        """How long a persona's archived memories of each type stay hot. Raises: Unavailable, ArchiveError."""
+        settings = self.settings
+        routing = {**settings.routing, **self.personas.of(persona).routing}
         return {
-            kind: Stay(self.settings.hot_seconds(kind), slides=self.settings.routing[kind] == "chromadb")
-            for kind in MemoryType
+            kind: Stay(settings.hot_seconds(kind, tier), slides=tier == "chromadb") for kind, tier in routing.items()
         }
 
     def close(self) -> None:

@@ -32,6 +32,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 from trinitas_tasks.errors import SettingsError
 from trinitas_tasks.model import PERSONA_PATTERN, MemoryType
 from trinitas_tasks.policy.life import SECONDS, LifeTask, Rules
+from trinitas_tasks.policy.ttl import Tier
 from trinitas_tasks.query import Boosts
 
 YAML_FILE = Path("config/memory.yaml")
@@ -123,7 +124,7 @@ class Settings(BaseSettings):
         "days without use after which episodic memories leave the index",
     )
 
-    routing: dict[MemoryType, Literal["redis", "chromadb"]] = _field(
+    routing: dict[MemoryType, Tier] = _field(
         {"working": "redis", "episodic": "redis", "semantic": "chromadb", "procedural": "chromadb"},
         "TRINITAS_ROUTING",
         "routing",
@@ -310,9 +311,11 @@ class Settings(BaseSettings):
         """What raises the memories that a persona's recalls find, where they do not say."""
         return self.boosts.get(persona) or self.boosts.get("*") or Boosts()
 
-    def rules_of(self, persona: str) -> Rules:
-        """By which rules a persona's memories live: its own, else those of all others, else the usual ones."""
-        given = {name: value for each in ("*", persona) if each in self.life for name, value in _given(self.life[each])}
+    def rules_of(self, persona: str, defined: Rules | None = None) -> Rules:
+        """By which rules a persona's memories live: those that are set for it, else those ``defined`` with it, else
+        those of all others, else the usual ones."""
+        layers = (self.life.get("*"), defined, self.life.get(persona))
+        given = {name: value for each in layers if each is not None for name, value in _given(each)}
         return Rules().model_copy(update={"archive_days": float(self.sqlite_archive_days), **given})
 
     def seconds_between(self, task: LifeTask) -> float:
@@ -324,9 +327,9 @@ class Settings(BaseSettings):
         """The name under which the vectors of the embedding model are kept."""
         return Path(self.chromadb_model).name
 
-    def hot_seconds(self, kind: MemoryType) -> int:
-        """How long an archived memory of this type stays hot."""
-        if self.routing[kind] == "chromadb":
+    def hot_seconds(self, kind: MemoryType, tier: Tier | None = None) -> int:
+        """How long an archived memory of this type stays hot whose primary tier this is (None: that of its type)."""
+        if (tier or self.routing[kind]) == "chromadb":
             return self.redis_ttl_cache
         return self.redis_ttl_working if kind is MemoryType.WORKING else self.redis_ttl_episodic
 

@@ -13,6 +13,7 @@ import pytest
 
 from trinitas_tasks import MemoryClient, Settings, load_settings
 from trinitas_tasks.local.stack import Stack
+from trinitas_tasks.policy.personas import Persona
 
 TRINITAS = Path(sys.executable).with_name("trinitas")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -34,10 +35,19 @@ def stack_settings(home: Path) -> Settings:
     return load_settings(folder=home, overrides={"home": home, "redis_timeout_ms": 5000, "deadline_ms": 20_000})
 
 
+@pytest.fixture(scope="session")
+def operator(stack_settings: Settings) -> Iterator[MemoryClient]:
+    """A client for what concerns no single persona."""
+    with MemoryClient.connect(stack_settings) as client:
+        yield client
+
+
 @pytest.fixture
-def persona() -> str:
-    """A persona that nobody else uses."""
-    return f"p{uuid4().hex[:12]}"
+def persona(operator: MemoryClient) -> str:
+    """A persona that nobody else uses; the command line knows it."""
+    name = f"p{uuid4().hex[:12]}"
+    operator.define(Persona(name=name))
+    return name
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class World:
             archive=self.archive,
             vectors=self.vectors,
             embedder=self.embedder,
-            stays=dict.fromkeys(MemoryType, Stay(HOT_SECONDS)),
+            stays_of=lambda _: dict.fromkeys(MemoryType, Stay(HOT_SECONDS)),
             limit=limit,
             lease_seconds=LEASE_SECONDS,
             now=self.now(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,7 @@ from trinitas_tasks.errors import InvalidQuery, UnknownPersona
 from trinitas_tasks.model import MemoryType, Text, complaint
 from trinitas_tasks.model import Persona as Name
 from trinitas_tasks.policy.life import Rules
+from trinitas_tasks.policy.ttl import Tier
 
 
 class Persona(BaseModel):
@@ -25,7 +26,7 @@ class Persona(BaseModel):
     """Who it is, in a sentence; agents read it."""
     focus: Annotated[tuple[Annotated[Text, Field(min_length=1, max_length=100)], ...], Field(max_length=32)] = ()
     """What it cares for, a few words each."""
-    routing: Mapping[MemoryType, Literal["redis", "chromadb"]] = Field(default_factory=dict)
+    routing: Mapping[MemoryType, Tier] = Field(default_factory=dict)
     """The primary tier of its memories of these types (see TRINITAS_ROUTING)."""
     rules: Rules | None = None
     """How its memories live (see TRINITAS_LIFE)."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from trinitas_tasks.model import MemoryItem, MemoryType
+
+Tier = Literal["redis", "chromadb"]
+"""The primary tier of a type of memory: redis keeps what is archived for its time, chromadb only as long as a cache."""
 
 
 class Stay(NamedTuple):

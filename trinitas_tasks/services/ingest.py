@@ -25,6 +25,8 @@ AGAIN_SECONDS = 5
 """When a batch that the archive refused is due again."""
 STEPS = ("claimed", "embedded", "stored", "indexed", "finished")
 
+StaysOf = Callable[[str], Mapping[MemoryType, Stay]]
+"""How long a persona's archived memories stay hot, by type."""
 Step = Callable[[str], None]
 """Told after each of the STEPS; a test ends the process there."""
 
@@ -63,7 +65,7 @@ def ingest(
     archive: Archive,
     vectors: VectorTier,
     embedder: Embedder,
-    stays: Mapping[MemoryType, Stay],
+    stays_of: StaysOf,
     limit: int,
     lease_seconds: int,
     now: datetime,
@@ -90,7 +92,8 @@ def ingest(
     current = [row for row, standing in stored if standing == row.record.version]
     indexed, degraded = index(current, vectors, archive)
     step("indexed")
-    done = [_finished(row, standing, stays) for row, standing in stored]
+    stays = {persona: stays_of(persona) for persona in {row.record.item.persona for row, _ in stored}}
+    done = [_finished(row, standing, stays[row.record.item.persona]) for row, standing in stored]
     done += [Finished(letter.key, letter.version, DEAD_SECONDS) for letter in batch.letters]
     settled = hot.finish(done)
     step("finished")

@@ -49,7 +49,7 @@ class Asked(Lifecycle):
         run = self.runtime
         self.settle(dry=False)
         key = Key(check_persona(persona), memory_id)
-        return explaining.explain(key, Sweep(run.index, run.settings.rules_of, run.clock(), 1, dry=True))
+        return explaining.explain(key, Sweep(run.index, run.rules_of, run.clock(), 1, dry=True))
 
     def undo(self, seq: int) -> dict[str, Any]:
         """Take a consolidation back."""

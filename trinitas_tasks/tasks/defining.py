@@ -22,6 +22,7 @@ class Defining(Lifecycle):
         """Keep what is defined of a persona, in the place of what was before, and tell the clients."""
         run = self.runtime
         run.archive.define(Persona.build(**persona), run.clock())
+        run.personas.changed()
         self.tell_roster()
 
     def tell_roster(self) -> None:

@@ -153,7 +153,7 @@ class Lifecycle(Mending):
 
     def _work(self, task: LifeTask, limit: int, dry: bool) -> Callable[[Sequence[str]], Report]:
         run, now = self.runtime, self.runtime.clock()
-        sweep = Sweep(run.index, run.settings.rules_of, now, limit, dry)
+        sweep = Sweep(run.index, run.rules_of, now, limit, dry)
         seconds = int(2 * run.settings.seconds_between(LifeTask.WARM_CACHE)) or run.settings.redis_ttl_cache
         every: dict[LifeTask, Callable[[Sequence[str]], Report]] = {
             LifeTask.SWEEP_OUTBOX: lambda _: Report(int(run.hot.due())) if dry else self._swept(),
@@ -205,9 +205,7 @@ class Lifecycle(Mending):
         report = Report()
         with run.settling:  # two threads would have the same batch
             while True:
-                report += settling.settle(
-                    hot=run.hot, archive=run.archive, rules=run.settings.rules_of, limit=BATCH, dry=dry
-                )
+                report += settling.settle(hot=run.hot, archive=run.archive, rules=run.rules_of, limit=BATCH, dry=dry)
                 if not report.more or run.stopping.is_set():
                     return report
 

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from trinitas_tasks.model import Key, Position, Record, utc_now
+from trinitas_tasks.policy.chronology import Place, Span, Stretch
 from trinitas_tasks.policy.text import session
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.blobs import to_blob
 from trinitas_tasks.tiers.archive.interface import (
+    EVERYTHING,
     UNFILTERED,
     ArchiveStats,
     Change,
@@ -274,6 +276,26 @@ class MemoryArchive(MemoryDefinitions):
             mine = [held for key, held in self._memories.items() if key.persona == persona and held.admitted(filters)]
             newest = sorted(mine, key=lambda held: (held.record.item.timestamp, held.seq), reverse=True)
             return [held.record.item.id for held in newest[:limit]]
+
+    def timeline(
+        self,
+        persona: str,
+        span: Span,
+        limit: int,
+        *,
+        filters: Filters = EVERYTHING,
+        shared: Sequence[Key] = (),
+    ) -> Stretch:
+        """See Reader."""
+        wanted = set(shared)
+        with self._lock:
+            its = {
+                Place.of(held.record.item): held
+                for key, held in self._memories.items()
+                if (key.persona == persona or key in wanted) and held.admitted(filters)
+            }
+            places = span.first((place for place in its if span.holds(place)), limit)
+            return Stretch([its[place].record for place in places], places[-1] if len(places) == limit else None)
 
     def stats(self, persona: str) -> ArchiveStats:
         """See Archive."""
