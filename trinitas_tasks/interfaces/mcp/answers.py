@@ -39,7 +39,9 @@ class FoundMemory(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     relevance: float = Field(description="0 to 1; 0.5 is as typical of right answers as of wrong ones that come near")
-    similarity: float | None = Field(description="cosine of the meanings, where it is known; not comparable across languages")
+    similarity: float | None = Field(
+        description="cosine of the meanings, where it is known; not comparable across languages"
+    )
     memory: MemoryData
     says_the_same: list[str] = Field(description="ids of near-duplicates that it stands for")
 
@@ -228,7 +230,8 @@ class Explained(Answer):
                 f"{self.type} memory {self.id} of {self.persona}: {', '.join(state)}.",
                 f"Used {self.accesses} times, last {self.unused_days:g} days ago; "
                 f"useful {self.useful} times, useless {self.useless} times.",
-                f"Importance {self.importance['now']} (given: {self.importance['own']}), remembered to {self.retention['now']}.",
+                f"Importance {self.importance['now']} (given: {self.importance['own']}).",
+                f"Remembered to {self.retention['now']}.",
                 f"Next: {self.next}.",
             )
         )

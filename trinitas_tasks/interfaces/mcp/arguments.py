@@ -111,9 +111,11 @@ Asked = Annotated[
     ),
 ]
 Limit = Annotated[int, Field(description="At most so many.", ge=1, le=100)]
-Types = Annotated[list[Kind] | None, Listed, Field(description="Only memories of these types.", examples=[["semantic"]])]
+Types = Annotated[
+    list[Kind] | None, Listed, Field(description="Only memories of these types.", examples=[["semantic"]])
+]
 AnyTags = Annotated[
-    list[str] | None, Listed, Field(description="Only memories with at least one of these tags.", examples=[["deploy"]])
+    list[str] | None, Listed, Field(description="Only with at least one of these tags.", examples=[["deploy"]])
 ]
 Since = Annotated[
     str | None,
@@ -242,9 +244,9 @@ class Update(Arguments):
     persona: Persona = None
     content: Annotated[Content | None, Field(description="What it says from now on.")] = None
     type: Annotated[Kind | None, Field(description="Its type from now on.")] = None
-    importance: Annotated[
-        float | None, Field(description="How much it matters from now on, 0 to 1.", ge=0, le=1)
-    ] = None
+    importance: Annotated[float | None, Field(description="How much it matters from now on, 0 to 1.", ge=0, le=1)] = (
+        None
+    )
     tags: NewTags = None
     metadata: Annotated[
         dict[str, Any] | None, Field(description="Its metadata from now on, in the place of all that it had.")
@@ -292,9 +294,7 @@ class Share(Arguments):
     """Of trinitas_share_memory."""
 
     id: Id
-    to: Annotated[
-        Names, Listed, Field(description="The personas that may read it from now on.", examples=[["hestia"]])
-    ]
+    to: Annotated[Names, Listed, Field(description="The personas that may read it from now on.", examples=[["hestia"]])]
     persona: Persona = None
 
 

@@ -71,7 +71,7 @@ class Hallway:
         return Opened(settings)
 
     def _moved(self, before: Opened) -> Opened:
-        """The stack was stopped or started since. As long as it is away the client keeps what it is told in its spool."""
+        """The stack was stopped or started since. While it is away the client writes into its spool."""
         try:
             settings = self._load()
         except SettingsError as error:

@@ -16,8 +16,7 @@ from trinitas_tasks.query import Hit, Recall
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.door import Door
 
-RECENT: Final = 20
-"""So many memories are the recent ones."""
+EXAMPLES: Final = "2026-05-01, 2026-05-01T12:00:00+09:00, last week, 先週"
 
 
 def get(door: Door, asked: arguments.Get) -> answers.One:
@@ -77,7 +76,9 @@ def moment(name: str, said: str | None) -> datetime | None:
         return None
     period = dates.read(said, utc_now().astimezone())
     if period is None:
-        raise InvalidQuery(f"{name}: {said[:60]!r} is no time such as 2026-05-01, 2026-05-01T12:00+09:00, last week, 先週")
+        raise InvalidQuery(
+            f"{name}: {said[:60]!r} is no time such as 2026-05-01, 2026-05-01T12:00+09:00, last week, 先週"
+        )
     return period.start
 
 

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from trinitas_tasks.errors import Conflict, InvalidQuery, NotFound, Overloaded, TrinitasError, Unavailable
 
 ADVICE: Final = (
-    (NotFound, "trinitas_recall and trinitas_timeline show which there are"),
+    (NotFound, "use trinitas_recall or trinitas_timeline to see which there are"),
     (Conflict, "read it again, then decide"),
     (Overloaded, "wait a little and try again"),
     (Unavailable, "what was acknowledged is safe; try again, and if it stays so, `trinitas doctor` tells why"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trinitas_tasks.interfaces.door import Door
     from trinitas_tasks.interfaces.mcp.tools import Tool
     from trinitas_tasks.policy.access import Principal, Right
+    from trinitas_tasks.policy.personas import Persona
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ NAME: Final = "trinitas"
 PRINCIPAL: Final = "trinitas.principal"
 """Under this name a transport that knows who asks leaves it in the scope of the request."""
 MOST_COMPLETIONS: Final = 100
+LOGGED: Final = "%s failed unexpectedly (reference %s)"
+UNEXPECTED: Final = "{} failed unexpectedly; the server's log says why under reference {}"
 
 
 class Doors(Protocol):
@@ -104,8 +107,10 @@ class MemoryServer:
             return await calls.run(lambda: self._used(tool, principal, given))
         except TrinitasError as error:
             return _failed(refusals.told(error))
-        except Exception as error:
-            return _failed(_unexpected(asked.name, error))
+        except Exception:
+            number = secrets.token_hex(4)
+            logger.exception(LOGGED, asked.name, number)
+            return _failed(UNEXPECTED.format(asked.name, number))
 
     def _used(self, tool: Tool, principal: Principal | None, given: dict[str, Any]) -> types.CallToolResult:
         with self._doors(principal) as door:
@@ -118,6 +123,7 @@ class MemoryServer:
     # All else. What cannot be done is an error of the protocol.
 
     async def _list_resources(self, ctx: Context, _: Paged) -> types.ListResourcesResult:
+        personas: Mapping[str, Persona]
         try:
             personas = await self._behind(ctx, "resources/list", lambda door: door.personas())
         except MCPError:  # clients ask when they start, and perhaps never again
@@ -165,8 +171,10 @@ class MemoryServer:
         except TrinitasError as error:
             code = types.INVALID_PARAMS if isinstance(error, Permanent) else types.INTERNAL_ERROR
             raise MCPError(code, refusals.told(error)) from None
-        except Exception as error:
-            raise MCPError(types.INTERNAL_ERROR, _unexpected(doing, error)) from None
+        except Exception:
+            number = secrets.token_hex(4)
+            logger.exception(LOGGED, doing, number)
+            raise MCPError(types.INTERNAL_ERROR, UNEXPECTED.format(doing, number)) from None
 
 
 def _principal(ctx: Context) -> Principal | None:
@@ -206,10 +214,3 @@ def _told(name: str, tool: Tool) -> types.Tool:
 
 def _failed(text: str) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True)
-
-
-def _unexpected(doing: str, error: Exception) -> str:
-    """A line that says nothing but under which number the log has the rest."""
-    number = secrets.token_hex(4)
-    logger.error("%s failed unexpectedly (reference %s)", doing, number, exc_info=error)
-    return f"{doing} failed unexpectedly; the server's log says why under reference {number}"

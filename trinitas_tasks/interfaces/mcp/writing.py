@@ -31,9 +31,7 @@ def remember(door: Door, asked: arguments.Remember) -> answers.Remembered:
 
 def update(door: Door, asked: arguments.Update) -> answers.One:
     """Change a memory."""
-    changes: dict[str, Any] = {
-        name: value for name in UPDATED if (value := getattr(asked, name)) is not None
-    }
+    changes: dict[str, Any] = {name: value for name in UPDATED if (value := getattr(asked, name)) is not None}
     if not changes:
         raise InvalidQuery(f"nothing is to be changed: pass one of {', '.join(UPDATED)}")
     return answers.One(memory=memory_data(door.update(asked.id, persona=asked.persona, **changes)))
