@@ -149,8 +149,8 @@ class Analysed(Answer):
 
     def text(self) -> str:
         lines = [
-            f"{name}: {its['memories']} memories ({told(its['by_type']) or 'none'}), {its['archived']} archived, "
-            f"{its['pinned']} pinned, {its['never_read']} never read, {its['duplicates']} duplicates."
+            f"{name}: {its['memories']:,} memories ({told(its['by_type']) or 'none'}), {its['archived']:,} archived, "
+            f"{its['pinned']:,} pinned, {its['never_read']:,} never read, {its['duplicates']:,} duplicates."
             for name, its in self.personas.items()
         ]
         for each in self.recommendations:

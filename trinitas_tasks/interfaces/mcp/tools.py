@@ -19,8 +19,8 @@ PREFIX: Final = "trinitas_"
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool. ``adds``: it takes nothing away. ``again``: to do it twice does no more than once. ``slow``: it may take
-    a minute."""
+    """One tool. ``adds``: it takes nothing away. ``again``: doing it twice does no more than once. ``slow``: up to a
+    minute may pass."""
 
     name: str
     title: str
