@@ -143,8 +143,8 @@ class Analysed(Answer):
     personas: dict[str, dict[str, Any]] = Field(
         description="by persona: memories by type, importance and age, growth, reads, searches, most and least useful"
     )
-    copies: dict[str, Any] = Field(description="what copies of archived memories take in Redis, of all personas")
-    hit_rate: float | None = Field(description="share of all reads answered from Redis; null: there were none")
+    copies: dict[str, Any] | None = Field(None, description="what copies of archived memories take in Redis")
+    hit_rate: float | None = Field(None, description="share of all reads that Redis answered")
     recommendations: list[Recommendation]
 
     def text(self) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
-from trinitas_tasks.errors import SettingsError
+from trinitas_tasks.errors import SettingsError, TrinitasError
 
 if TYPE_CHECKING:
+    from trinitas_tasks.interfaces.door import Door
     from trinitas_tasks.interfaces.entering import Hall
+    from trinitas_tasks.policy.access import Principal
     from trinitas_tasks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -38,24 +40,44 @@ class Opened:
 class Hallway:
     """One client and one ledger for the whole process. Thread-safe.
 
-    ``load`` gives the settings in force. Nothing is loaded before the first call: a server says hello before Celery is
-    imported, and before the stack that it will serve has been started.
+    ``load`` gives the settings in force; ``name`` is what the audit calls the doors: mcp, http. Nothing is loaded
+    before the first call: a server says hello before Celery is imported, and before the stack that it serves is up.
     """
 
-    def __init__(self, load: Callable[[], Settings]) -> None:
+    def __init__(self, load: Callable[[], Settings], name: str) -> None:
         self._load = load
+        self._name = name
         self._lock = threading.Lock()
         self._opened: Opened | None = None
         self._stamp: Stamp = None
 
     @contextmanager
-    def hall(self) -> Iterator[Hall]:
-        """What all doors share, for the length of the block. Raises: SettingsError, as long as there is no Redis."""
+    def door(self, principal: Principal | None) -> Iterator[Door]:
+        """The door of a principal, or of this machine's user, for the length of the block.
+
+        Raises: SettingsError, as long as nothing says where Redis is.
+        """
+        from trinitas_tasks.interfaces.entering import user  # noqa: PLC0415 - see above
+
         opened = self._enter()
         try:
-            yield opened.hall
+            yield opened.hall.door(principal or user(opened.settings), self._name)
         finally:
             self._leave(opened)
+
+    def warm(self) -> None:
+        """Load what the first call will need, in the background."""
+        threading.Thread(target=self._warm, name="warming", daemon=True).start()
+
+    def _warm(self) -> None:
+        from trinitas_tasks.interfaces.mcp import server  # noqa: PLC0415 - see above
+
+        server.listed_tools()
+        try:
+            with self.door(None):
+                pass
+        except TrinitasError as error:
+            logger.info("memories are out of reach: %s", error)
 
     def _enter(self) -> Opened:
         with self._lock:

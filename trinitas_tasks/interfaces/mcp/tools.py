@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from trinitas_tasks.interfaces.mcp import answers, arguments, keeping, reading, refusals, writing
+from trinitas_tasks.interfaces.mcp.schemas import Untitled
 from trinitas_tasks.policy.access import Right
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ class Tool:
 
     def input_schema(self) -> dict[str, Any]:
         """Of its arguments, as JSON Schema."""
-        return self.arguments.schema_for_agents()
+        return self.arguments.input_schema()
 
     def output_schema(self) -> dict[str, Any]:
         """Of its answer, as JSON Schema."""
-        return self.answer.model_json_schema(mode="serialization")
+        return self.answer.model_json_schema(mode="serialization", schema_generator=Untitled)
 
     def run(self, door: Door, given: Mapping[str, Any]) -> answers.Answer:
         """Do it. Raises: InvalidQuery, naming what is wrong with the arguments, and what the door raises."""
