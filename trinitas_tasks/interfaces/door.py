@@ -5,7 +5,6 @@ Application code that holds a MemoryClient is trusted and needs no door.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,8 +12,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from trinitas_tasks.client import EVERYBODY, MemoryClient
-from trinitas_tasks.errors import Forbidden, InvalidQuery, NotFound, TrinitasError, Unavailable
+from trinitas_tasks.errors import InvalidQuery, NotFound, Unavailable
 from trinitas_tasks.interfaces import excerpts
+from trinitas_tasks.interfaces.book import Book, Done
 from trinitas_tasks.model import MemoryItem, check_id, check_persona, utc_now
 from trinitas_tasks.policy.access import Principal, Right
 from trinitas_tasks.policy.life import BY_PERSONA, task_named
@@ -23,18 +23,8 @@ from trinitas_tasks.query import Page, Recall
 from trinitas_tasks.services.condition import Health, Stats
 from trinitas_tasks.tiers.ledger.interface import Ledger
 
-logger = logging.getLogger(__name__)
-
 PATIENT_MS: Final = 20_000
 RUN_MS: Final = 60_000
-
-
-@dataclass
-class Done:
-    """What came of a deed, for the audit: to which memory, and a word more."""
-
-    subject: str | None = None
-    detail: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +119,7 @@ class Door:
     def recall(self, text: str, *, persona: str | Iterable[str] | None = None, **asked: Any) -> Recall:
         """See MemoryClient. Of several personas the principal must act for each, of "*" for all."""
         if persona == EVERYBODY:
-            self._check(Right.READ, "read", None, None)
+            self._book.check(Right.READ, "read", None, None)
             return self.client.recall(text, persona=EVERYBODY, **asked)
         if persona is None or isinstance(persona, str):
             return self.client.recall(text, persona=self._reads(persona), **asked)
@@ -170,10 +160,11 @@ class Door:
             persona = self.principal.sole()
         if persona is None:
             with self._deed(Right.ADMIN, "analytics", None, None):
-                found: dict[str, Any] = self.client.ask("analytics", None, deadline_ms=RUN_MS)
-        else:
-            found = self.client.ask("analytics", self._reads(persona), deadline_ms=RUN_MS)
-        return found if self.principal.personas is None else excerpts.analytics(found)
+                everybodys: dict[str, Any] = self.client.ask("analytics", None, deadline_ms=RUN_MS)
+            return everybodys
+        whose = self._reads(persona)
+        found: dict[str, Any] = self.client.ask("analytics", whose, deadline_ms=RUN_MS)
+        return found if self.principal.personas is None else excerpts.analytics(found, whose)
 
     def health(self) -> Health:
         """See MemoryClient. Whoever may come in may ask; why something does not work is told to who administers all."""
@@ -202,8 +193,7 @@ class Door:
     @contextmanager
     def administering(self, action: str, *, persona: str | None = None, subject: str | None = None) -> Iterator[Done]:
         """For what is done in the block: with the right to administer, and a row of the audit."""
-        self._check(Right.ADMIN, action, persona, subject)
-        with self._written(action, persona, subject) as done:
+        with self._book.administering(action, persona=persona, subject=subject) as done:
             yield done
 
     def _whose(self, persona: str | None) -> str:
@@ -214,7 +204,7 @@ class Door:
 
     def _reads(self, persona: str | None) -> str:
         whose = self._whose(persona)
-        self._check(Right.READ, "read", whose, None)
+        self._book.check(Right.READ, "read", whose, None)
         self.client.check_known(whose)
         return whose
 
@@ -222,48 +212,15 @@ class Door:
     def _deed(self, right: Right, action: str, persona: str | None, memory_id: object) -> Iterator[Done]:
         """Something done to a persona's memories, by whoever may."""
         subject = _id_of(memory_id)
-        self._check(right, action, persona, subject)
+        self._book.check(right, action, persona, subject)
         if persona is not None:
             self.client.check_known(persona)
-        with self._written(action, persona, subject) as done:
+        with self._book.written(action, persona, subject) as done:
             yield done
 
-    def _check(self, right: Right, action: str, persona: str | None, subject: str | None) -> None:
-        """Return if they may; a refusal is written down. Raises: Forbidden."""
-        try:
-            self.principal.check(right, persona)
-        except Forbidden as refused:
-            try:
-                number = self._begin(action, persona, subject)
-            except Unavailable as error:  # they may not do it all the same
-                logger.warning("%s, which could not be written down: %s", refused, error)
-            else:
-                self._end(number, "refused", Done(detail=str(refused)))
-            raise
-
-    @contextmanager
-    def _written(self, action: str, persona: str | None, subject: str | None) -> Iterator[Done]:
-        """A row before it is done, so that nothing is done without one, and what came of it after."""
-        number = self._begin(action, persona, subject)
-        done = Done(subject)
-        try:
-            yield done
-        except BaseException as error:
-            # what an interruption or a lost answer leaves is not known: its row stays open
-            if isinstance(error, TrinitasError) and not isinstance(error, Unavailable):
-                self._end(number, "failed", Done(detail=type(error).__name__))
-            raise
-        self._end(number, "done", done)
-
-    def _begin(self, action: str, persona: str | None, subject: str | None) -> int:
-        return self.ledger.begin(self.principal.name, self.name, action, persona, subject, self.clock())
-
-    def _end(self, number: int, outcome: str, done: Done) -> None:
-        """What happened has happened, whether it can be written down or not: then its row stays open."""
-        try:
-            self.ledger.end(number, outcome, subject=done.subject, detail=done.detail)
-        except Unavailable as error:
-            logger.warning("deed %d is %s, which could not be written down: %s", number, outcome, error)
+    @property
+    def _book(self) -> Book:
+        return Book(self.principal, self.ledger, self.name, self.clock)
 
 
 def _named(personas: str | Iterable[str]) -> list[str]:

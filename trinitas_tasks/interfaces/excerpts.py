@@ -8,8 +8,6 @@ from typing import Any, Final
 
 from trinitas_tasks.services.condition import Health, Stats
 
-OF_ALL: Final = frozenset({"copies", "hit_rate"})
-"""What analytics count of all personas together."""
 TROUBLE: Final = "it does not work as it should"
 
 
@@ -23,7 +21,8 @@ def health(whole: Health) -> Health:
     return Health(whole.ok, {part: problem and TROUBLE for part, problem in whole.parts.items()})
 
 
-def analytics(whole: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is counted and recommended for all personas together."""
-    mine = {name: figures for name, figures in whole.items() if name not in OF_ALL}
-    return {**mine, "recommendations": [each for each in whole["recommendations"] if each["persona"]]}
+def analytics(whole: Mapping[str, Any], persona: str) -> dict[str, Any]:
+    """Without what is counted and recommended for all personas together; the hit rate is the persona's own."""
+    reads = whole["personas"][persona]["reads"]
+    advice = [each for each in whole["recommendations"] if each["persona"] == persona]
+    return {**whole, "copies": {}, "hit_rate": reads.get("hit_rate"), "recommendations": advice}

@@ -7,8 +7,10 @@ from datetime import datetime
 from trinitas_tasks.errors import InvalidQuery
 
 
-def aware(name: str, given: datetime | str) -> datetime:
+def aware(name: str, given: datetime | str | None) -> datetime | None:
     """The time that is meant; text is ISO 8601, a date alone its beginning. Raises: InvalidQuery, with this name."""
+    if given is None:
+        return None
     try:
         time = datetime.fromisoformat(given) if isinstance(given, str) else given
         return time if time.tzinfo else time.astimezone()
