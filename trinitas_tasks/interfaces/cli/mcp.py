@@ -111,7 +111,7 @@ def _over_http(
     hallway.warm()
     signals = StopSignals()
     with signals:
-        http.serve(application, at, *certificate)
+        http.serve(application, at, certificate=certificate[0], key=certificate[1])
     hallway.close()
     try:
         signals.check()

@@ -37,12 +37,14 @@ def serve(server: MemoryServer) -> signal.Signals | None:
     A thread may still read from the input, others may wait for answers that nobody wants: they hold up the end of the
     interpreter.
     """
+    stopped: signal.Signals | None = None
     try:
-        return anyio.run(_serve, server)
-    except* (BrokenPipeError, ConnectionResetError):
-        return None
+        stopped = anyio.run(_serve, server)
+    except* BrokenPipeError:
+        pass
     finally:
         server.close()
+    return stopped
 
 
 async def _serve(server: MemoryServer) -> signal.Signals | None:
