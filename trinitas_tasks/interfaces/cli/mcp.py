@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 import os
@@ -9,10 +10,11 @@ import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NoReturn
 
 import typer
 
+from trinitas_tasks.errors import SettingsError
 from trinitas_tasks.interfaces.cli import output
 from trinitas_tasks.interfaces.cli.signals import SHELL_OFFSET, Interrupted, StopSignals
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from trinitas_tasks.interfaces.tokens import Gate
     from trinitas_tasks.settings import Settings
 
+Program = Literal["claude-code", "claude-desktop", "cursor", "vscode"]
 Home = Annotated[Path | None, typer.Option(help="Data directory (else TRINITAS_HOME).", show_default=False)]
 PORT: Final = 8765
 ESCAPED: Final = 2
@@ -27,7 +30,7 @@ ESCAPED: Final = 2
 OVERHEAD: Final = 64 << 10
 """What a request holds beside the memory."""
 
-app = typer.Typer(help="Memories as tools of agents, by the Model Context Protocol.", invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True)
 
 
 def register(main: typer.Typer) -> None:
@@ -54,11 +57,11 @@ def mcp(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Serve memories to agents until the input ends or Ctrl-C.
+    """Serve memories as tools of agents, by the Model Context Protocol.
 
-    trinitas mcp                          # for clients that start it: see `trinitas mcp install`
+    trinitas mcp                       # for programs that start it: `trinitas mcp install` tells them
 
-    trinitas mcp --http --port 8765       # for others, with a token: see `trinitas token create`
+    trinitas mcp --http --port 8765    # for all others, with a token: `trinitas token create` makes one
     """
     if context.invoked_subcommand is not None:
         return
@@ -80,11 +83,87 @@ def mcp(
     )
 
 
+@app.command()
+def install(
+    client: Annotated[Program, typer.Option(help="Which program shall start it.", show_default=False)],
+    persona: Annotated[
+        str | None, typer.Option("--persona", "-p", help="The only persona it acts for; all if left out.")
+    ] = None,
+    only_print: Annotated[bool, typer.Option("--print", help="Only print what belongs into which file.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    home: Home = None,
+) -> None:
+    """Tell a program on this machine to start `trinitas mcp`: in its file, all else of which stays as it is.
+
+    trinitas mcp install --client claude-code --persona athena
+
+    Asks before it touches the file, and keeps a copy of it beside it. Claude Code: `.mcp.json` of the folder that you
+    are in; `--print` also shows the command for all projects. Restart the program afterwards.
+    """
+    from trinitas_tasks.interfaces.mcp import installing  # noqa: PLC0415 - `trinitas --help` stays fast
+    from trinitas_tasks.model import check_persona, utc_now  # noqa: PLC0415
+
+    chosen = installing.Client(client)
+    variables = {"TRINITAS_HOME": str(_settings(home).home.absolute())}
+    variables |= {} if persona is None else {"TRINITAS_PERSONA": check_persona(persona)}
+    start = installing.Start(installing.command(), variables)
+    file = installing.Machine.here().file(chosen)
+    if only_print:
+        output.note(f"belongs into {file}:")
+        output.say(installing.document(chosen, start).rstrip())
+        if chosen is installing.Client.CLAUDE_CODE:
+            output.note(f"or, for every project: {start.for_every_project()}")
+        return
+    before = installing.read(file)
+    try:
+        after = installing.merged(before, chosen, start)
+    except SettingsError as error:
+        raise SettingsError(f"{file} stays as it is: {error}. `--print` shows what belongs into it") from None
+    if after == before:
+        output.say(f"{file} says so already")
+        return
+    output.note(installing.document(chosen, start).rstrip())
+    _confirm(f"Put this into {file}?", yes=yes)
+    backup = installing.write(file, after, utc_now())
+    output.say(f"written: {file}" + (f" (before: {backup})" if backup else ""))
+    _note_what_is_missing(home)
+
+
+def _confirm(question: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(
+            "it would change a file of another program, and nobody can be asked here", param_hint="--yes"
+        )
+    if not typer.confirm(question, err=True):
+        output.note("nothing was done")
+        raise typer.Exit(1)
+
+
+def _note_what_is_missing(home: Path | None) -> None:
+    """The program has another environment, and is in another folder."""
+    from trinitas_tasks.settings import environment_name, load_with_origins  # noqa: PLC0415 - see install
+
+    _, origins = load_with_origins(overrides={} if home is None else {"home": home})
+    elsewhere = [
+        environment_name(field)
+        for field, origin in origins.items()
+        if field not in ("home", "persona") and origin not in ("default", "argument") and "embedded stack" not in origin
+    ]
+    if elsewhere:
+        output.note(f"it is started without these, which you have set: {', '.join(elsewhere)}: add them to its env")
+
+
 def _over_stdio(home: Path | None) -> NoReturn:
+    # what is loaded lives for ever: looking for garbage among it would take a seventh of the start
+    gc.disable()
     from trinitas_tasks.interfaces.mcp import stdio  # noqa: PLC0415 - `trinitas --help` stays fast
     from trinitas_tasks.interfaces.mcp.hallway import Hallway  # noqa: PLC0415
     from trinitas_tasks.interfaces.mcp.server import MemoryServer  # noqa: PLC0415
 
+    gc.freeze()
+    gc.enable()
     hallway = Hallway(lambda: _settings(home), "mcp")
     stopped = stdio.serve(MemoryServer(hallway.door, greeted=hallway.warm))
     hallway.close()
