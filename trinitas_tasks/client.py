@@ -22,6 +22,7 @@ from trinitas_tasks.services.answering import Answering
 from trinitas_tasks.services.condition import Health, Stats
 from trinitas_tasks.services.front import Front
 from trinitas_tasks.settings import Settings, load_settings
+from trinitas_tasks.tasks import patience
 from trinitas_tasks.tasks.config import QUEUES
 from trinitas_tasks.tasks.dispatch import CeleryDispatcher, Dispatcher
 from trinitas_tasks.tiers.archive.interface import Reader
@@ -80,7 +81,7 @@ class MemoryClient:
             cache_seconds=settings.redis_ttl_cache,
             retry_seconds=settings.retry_delay,
         )
-        self._admission = Admission(settings.max_content_kb, dedup=bool(settings.dedup_seconds))
+        self._admission = Admission(settings.max_content_kb, bool(settings.dedup_seconds), settings.secrets)
         self._answering = Answering(self._front, hot, archive, cache_seconds=settings.redis_ttl_cache)
         self._acquaintance = Acquaintance(hot, spool, lambda: str(self.ask("roster", deadline_ms=ROSTER_MS)))
 
@@ -320,6 +321,7 @@ class MemoryClient:
                         f"{key.persona}:{key.id} is safe in Redis, but was not archived within {ARCHIVE_SECONDS} s: "
                         "does an ingest worker run? (`trinitas status`)"
                     )
+                patience.check()
                 time.sleep(POLL_SECONDS)
 
     # Reading.
