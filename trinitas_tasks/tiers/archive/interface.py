@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from trinitas_tasks.model import Key, MemoryType, Position, Record
 from trinitas_tasks.policy.grants import Grant
+from trinitas_tasks.policy.naming import Naming
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.definitions import Definitions
@@ -26,8 +27,8 @@ UNFILTERED: Final = Filters()
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A memory to archive: the vectors of its parts (float32, (parts, dim), at least one) under the name of the
-    model that made them, and the terms (see policy.text.terms) under which full text finds it."""
+    """A memory to archive: the vectors of its parts (float32, (parts, dim); none yet where nobody could make them)
+    under the name of the model that made them, and the terms (see policy.text.terms) under which full text finds it."""
 
     record: Record
     vectors: NDArray[np.float32]
@@ -46,7 +47,7 @@ class Unindexed(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """An archived memory: ``seq`` tells the order in which they came, from 1; whether it has vectors of the
+    """An archived memory: ``seq`` tells the order in which they came, from 1; whether it has vectors of its persona's
     model (embedded: one of its first part), whether the vector tier has all of them (indexed), and how many they
     are."""
 
@@ -161,7 +162,7 @@ class Archive(Reader, Lives, Provenance, Definitions, Protocol):
     def personas(self) -> list[str]:
         """Everybody who has a memory here, by name."""
 
-    def listed(self, after: int, limit: int, model: str) -> list[Listed]:
+    def listed(self, after: int, limit: int, naming: Naming) -> list[Listed]:
         """The memories of all personas that follow this ``seq`` (0: from the first), in its order."""
 
     def position(self) -> Position:
@@ -182,8 +183,8 @@ class Archive(Reader, Lives, Provenance, Definitions, Protocol):
     def mark_unindexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
         """The vector tier lacks the vectors of this model for these versions."""
 
-    def unindexed(self, model: str, limit: int) -> list[Unindexed]:
-        """Memories of whose vectors of this model the vector tier lacks any, oldest first."""
+    def unindexed(self, naming: Naming, limit: int) -> list[Unindexed]:
+        """Memories of whose vectors of their persona's model the vector tier lacks any, oldest first."""
 
     def vectors(self, persona: str, ids: Sequence[str], model: str) -> list[NDArray[np.float32] | None]:
         """The vectors (float32, (parts, dim)) of each in order, None where there is none of this model."""

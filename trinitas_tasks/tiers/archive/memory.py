@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from trinitas_tasks.model import Key, Position, Record, utc_now
+from trinitas_tasks.policy.naming import Naming
 from trinitas_tasks.policy.text import session
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.blobs import to_blob
@@ -89,6 +90,8 @@ class MemoryArchive(MemoryDefinitions):
     def _add_vectors(self, held: Held, row: Row) -> None:
         """Those of parts that it lacks."""
         kept = held.vectors.get(row.model)
+        if not len(row.vectors):
+            return
         if kept is None:
             held.vectors[row.model] = np.array(row.vectors, dtype=np.float32)
         elif len(kept) < len(row.vectors):
@@ -111,17 +114,17 @@ class MemoryArchive(MemoryDefinitions):
                 if held is not None and held.version == version:
                     held.indexed.discard(model)
 
-    def unindexed(self, model: str, limit: int) -> list[Unindexed]:
+    def unindexed(self, naming: Naming, limit: int) -> list[Unindexed]:
         """See Archive."""
         with self._lock:
             waiting = (
                 Unindexed(key, held.version, held.vectors[model].copy(), held.cold)
                 for key, held in self._by_seq()
-                if model in held.vectors and model not in held.indexed
+                if (model := naming.of(key.persona)) in held.vectors and model not in held.indexed
             )
             return list(itertools.islice(waiting, limit))
 
-    def listed(self, after: int, limit: int, model: str) -> list[Listed]:
+    def listed(self, after: int, limit: int, naming: Naming) -> list[Listed]:
         """See Archive."""
         with self._lock:
             following = (
@@ -129,7 +132,7 @@ class MemoryArchive(MemoryDefinitions):
                     held.seq,
                     key,
                     held.version,
-                    embedded=model in held.vectors,
+                    embedded=(model := naming.of(key.persona)) in held.vectors,
                     indexed=model in held.indexed,
                     parts=len(held.vectors.get(model, ())),
                     cold=held.cold,
