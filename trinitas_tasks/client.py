@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
+from functools import partial
+from types import EllipsisType, TracebackType
 from typing import Any, Final, Self
 
-from trinitas_tasks.errors import DeadlineExceeded, InvalidMemory, InvalidQuery, Transient, TrinitasError, Unavailable
-from trinitas_tasks.model import Key, MemoryItem, MemoryType, check_id, check_persona, new_id, utc_now
+from trinitas_tasks.errors import DeadlineExceeded, InvalidMemory, InvalidQuery
+from trinitas_tasks.model import Key, MemoryItem, MemoryType, check_id, check_persona, utc_now
+from trinitas_tasks.policy.chronology import Span, Stretch
 from trinitas_tasks.policy.personas import Persona
-from trinitas_tasks.policy.question import asked
-from trinitas_tasks.query import Boosts, Filters, Query, Recall
-from trinitas_tasks.services import opinion, share
+from trinitas_tasks.policy.zones import aware
+from trinitas_tasks.query import Boosts, Filters, Page, Recall, Timeline
+from trinitas_tasks.services import asking, condition, opinion, share, stretches, timeline, update
 from trinitas_tasks.services.acquaintance import Acquaintance
-from trinitas_tasks.services.answer import Answer, digest
+from trinitas_tasks.services.admission import Admission
 from trinitas_tasks.services.answering import Answering
-from trinitas_tasks.services.condition import Health, Stats, durability
-from trinitas_tasks.services.cursor import paged
+from trinitas_tasks.services.condition import Health, Stats
 from trinitas_tasks.services.front import Front
 from trinitas_tasks.settings import Settings, load_settings
 from trinitas_tasks.tasks.config import QUEUES
@@ -38,7 +37,6 @@ PIPELINE: Final = 200
 POLL_SECONDS: Final = 0.005
 ARCHIVE_SECONDS: Final = 60
 """How long a synchronous write waits for the archive."""
-MAX_QUERY_CHARACTERS: Final = 200_000
 EVERYBODY: Final = "*"
 """In place of a persona: all of them."""
 OPERATOR: Final = "operator"
@@ -82,6 +80,7 @@ class MemoryClient:
             cache_seconds=settings.redis_ttl_cache,
             retry_seconds=settings.retry_delay,
         )
+        self._admission = Admission(settings.max_content_kb, bool(settings.dedup_seconds), settings.secrets)
         self._answering = Answering(self._front, hot, archive, cache_seconds=settings.redis_ttl_cache)
         self._acquaintance = Acquaintance(hot, spool, lambda: str(self.ask("roster", deadline_ms=ROSTER_MS)))
 
@@ -165,7 +164,7 @@ class MemoryClient:
             "tags": tags,
             "id": id,
         }
-        return self._write([self._to_write(fields, None)])[0]
+        return self._write([self._new(fields, None)])[0]
 
     def remember_many(self, memories: Iterable[Mapping[str, Any]], *, persona: str | None = None) -> list[str]:
         """Remember many: mappings of remember()'s arguments, each with its ``content``. Returns the ids in order.
@@ -180,7 +179,7 @@ class MemoryClient:
                     f"memory {number}: {type(fields).__name__} is not a mapping of remember()'s arguments"
                 )
             try:
-                writes.append(self._to_write(fields, persona))
+                writes.append(self._new(fields, persona))
             except InvalidMemory as error:
                 raise InvalidMemory(f"memory {number}: {error}") from None
         ids: list[str] = []
@@ -190,7 +189,55 @@ class MemoryClient:
 
     def check(self, content: Any, **fields: Any) -> MemoryItem:
         """What remember() would store; nothing is. Raises: InvalidMemory where remember() would."""
-        return self._to_write({"content": content, **fields}, None).item
+        return self._new({"content": content, **fields}, None).item
+
+    def update(
+        self,
+        id: str,
+        *,
+        persona: str | None = None,
+        content: Any = ...,
+        type: MemoryType | str | EllipsisType = ...,
+        timestamp: datetime | str | EllipsisType = ...,
+        importance: float | EllipsisType = ...,
+        ttl: int | EllipsisType | None = ...,
+        metadata: Mapping[str, Any] | EllipsisType = ...,
+        tags: Sequence[str] | EllipsisType = ...,
+    ) -> MemoryItem:
+        """Change what is given of a memory of the persona's own; the memory as it is now. ``metadata`` and ``tags``
+        take the place of all that there were, ``ttl=None`` is what the type says. All else stays: its id, its reads,
+        who it is shared with, its pin, and what was said of it. Where nothing changes nothing is written.
+
+        Whoever changes it at the same time loses nothing: it is read and changed anew until nobody came in between.
+        Redis alone knows the newest state, so nothing is changed while it is away.
+        Raises: NotFound (there is none, or it is another's), InvalidMemory (nothing is changed), Conflict (others
+        change it all the time), Overloaded; Unavailable: it may be changed all the same, and the same call again makes
+        sure.
+        """
+        given = {
+            "content": content,
+            "type": type,
+            "timestamp": timestamp,
+            "importance": importance,
+            "ttl": ttl,
+            "metadata": metadata,
+            "tags": tags,
+        }
+        changes = {name: value for name, value in given.items() if value is not ...}
+        key = Key(self._scope(persona), check_id(id))
+        item, changed = update.update(
+            key,
+            lambda item: self._admission.changed(item, changes),
+            front=self._front,
+            hot=self._hot,
+            archive=self._archive,
+            fetch=self._fetch,
+        )
+        if changed:
+            self._dispatcher.tell("ingest")
+            if not self._settings.async_writes:
+                self._wait_archived([key])
+        return item
 
     def forget(self, id: str, *, persona: str | None = None) -> None:
         """Delete a memory of the persona: no read of anybody returns it from now on, and all tiers erase it. Forgetting
@@ -209,7 +256,7 @@ class MemoryClient:
         back. Raises: NotFound (the persona has no such memory of its own), InvalidQuery, Unavailable (call again).
         """
         key = Key(self._scope(persona), check_id(id))
-        if share.share(key, _others(to, key.persona), front=self._front, hot=self._hot):
+        if share.share(key, share.others(to, key.persona), front=self._front, hot=self._hot):
             self._dispatcher.tell("ingest")
 
     def unshare(self, id: str, *, to: str | Iterable[str] | None = None, persona: str | None = None) -> None:
@@ -219,7 +266,7 @@ class MemoryClient:
         Raises: InvalidQuery; Unavailable: it may be shared still or not, so call again until it returns.
         """
         key = Key(self._scope(persona), check_id(id))
-        grantees = None if to is None else _others(to, key.persona)
+        grantees = None if to is None else share.others(to, key.persona)
         if share.unshare(key, grantees, front=self._front, hot=self._hot):
             self._dispatcher.tell("ingest")
 
@@ -250,36 +297,8 @@ class MemoryClient:
         named = self._scope(persona)
         opinion.feedback(named, check_id(id), whose, useful, front=self._front, hot=self._hot, now=utc_now())
 
-    def _to_write(self, given: Mapping[str, Any], persona: str | None) -> Write:
-        if unknown := set(given) - _ARGUMENTS:
-            raise InvalidMemory(f"{', '.join(sorted(map(str, unknown)))}: not an argument of remember()")
-        fields = {name: value for name, value in given.items() if value is not None}
-        now = utc_now()
-        item = MemoryItem.build(
-            **{
-                "content": None,
-                "type": MemoryType.EPISODIC,
-                "timestamp": now,
-                "id": new_id(now),
-                **fields,
-                "persona": self._named(fields.get("persona", persona)),
-            }
-        )
-        size = len(item.to_json())
-        if size > self._settings.max_content_kb * 1024:
-            raise InvalidMemory(
-                f"content: {size / 1024:,.0f} KB are more than the {self._settings.max_content_kb:,} KB allowed "
-                "(TRINITAS_MAX_CONTENT_KB)"
-            )
-        # with an id of its own a memory says which one it is: nothing to guess from its words
-        dedup = None if "id" in fields or not self._settings.dedup_seconds else _said(item, "timestamp" in fields)
-        return Write(item, dedup)
-
-    def _named(self, persona: str | None) -> Any:
-        named = self._persona if persona is None else persona
-        if named is None:
-            raise InvalidMemory("persona: a memory belongs to one: pass persona=, here or to connect()")
-        return named
+    def _new(self, given: Mapping[str, Any], persona: str | None) -> Write:
+        return self._admission.new(given, self._persona if persona is None else persona, utc_now())
 
     def _write(self, writes: Sequence[Write]) -> list[str]:
         # what is only in the spool is far from the archive, which a synchronous write waits for
@@ -348,33 +367,55 @@ class MemoryClient:
         Sees what this client has written, embedded or not. While Redis or the search workers are away, it is answered
         by words, if the archive is on this machine; ``degraded`` says so. Raises: InvalidQuery, Unavailable.
         """
-        given = filters if isinstance(filters, Mapping) else {} if filters is None else filters.model_dump()
-        wanted: dict[str, Any] = {"types": (types,) if isinstance(types, str) else types} if types else {}
-        wanted |= {"include_archived": True} if include_archived else {}
         now, whose = now or utc_now().astimezone(), self._whose(persona)
-        query = Query.build(
-            text=text,
-            limit=limit,
-            filters={**given, **wanted},
-            boosts=self._settings.boosts_of(whose["persona"]) if boosts is None else boosts,
-            min_similarity=min_similarity,
-            context=context,
-            collapse=collapse,
-            explain=explain,
+        fields = {
+            "text": text,
+            "limit": limit,
+            "filters": asking.filtered(filters, types, include_archived=include_archived or None),
+            "boosts": self._settings.boosts_of(whose["persona"]) if boosts is None else boosts,
+            "min_similarity": min_similarity,
+            "context": context,
+            "collapse": collapse,
+            "explain": explain,
             **whose,
-        )
-        if len(query.text) > MAX_QUERY_CHARACTERS:
-            raise InvalidQuery(f"text: {len(query.text):,} characters are more than {MAX_QUERY_CHARACTERS:,}")
-        understood = asked(query, now=now)
-        if understood is None:  # no memory can be of two types, or from before and after a time
-            return Recall(())
-        return self._answered(paged(understood, after), now)
+        }
+        return asking.recall(fields, after, now, answering=self._answering, hot=self._hot, search=self._search)
 
-    def _answered(self, query: Query, now: datetime) -> Recall:
-        try:
-            return self._answering.recall(query, lambda: self._search(query), now)
-        except Unavailable as away:
-            return self._answering.by_words(query, away, now)
+    def timeline(
+        self,
+        *,
+        persona: str | None = None,
+        since: datetime | str | None = None,
+        before: datetime | str | None = None,
+        types: Iterable[MemoryType | str] = (),
+        filters: Filters | Mapping[str, Any] | None = None,
+        newest_first: bool = True,
+        limit: int = 50,
+        after: str | None = None,
+        include_archived: bool = True,
+    ) -> Page:
+        """The persona's memories and those that were shared with it in the order of their time, of equal times by owner
+        and id: at most ``limit`` of those from ``since`` on and before ``before`` (times without a zone are of this
+        machine) that the ``filters`` (of query.Filters) admit. To read them is no access and changes nothing.
+
+        ``after`` goes on where another page of the same timeline ended (its ``next``), whatever was written or
+        forgotten in between; where few are admitted, a page may hold less than ``limit`` and still have a ``next``.
+        While Redis is away, what others share and what is not archived is missing; ``degraded`` says what is.
+        Raises: InvalidQuery, Unavailable where no tier answers.
+        """
+        times = {"since": aware("since", since), "before": aware("before", before)}
+        asked = Timeline.build(
+            persona=self._scope(persona),
+            filters=asking.filtered(filters, types, **times, include_archived=include_archived),
+            newest_first=newest_first,
+            limit=limit,
+        )
+        return timeline.timeline(
+            asked, after, front=self._front, hot=self._hot, archive=self._archive, workers=self._stretch
+        )
+
+    def _stretch(self, asked: Timeline, span: Span, limit: int, shared: Sequence[Key]) -> Stretch:
+        return stretches.stretch(self.ask("timeline", stretches.question(asked, span, limit, shared)))
 
     def _whose(self, persona: str | Iterable[str] | None) -> dict[str, Any]:
         if persona is None or (isinstance(persona, str) and persona != EVERYBODY):
@@ -389,15 +430,10 @@ class MemoryClient:
             raise InvalidQuery("persona: every read names one: an empty list names none")
         return {"persona": self._persona or among[0], "among": among}
 
-    def _search(self, query: Query) -> tuple[Answer, bool]:
-        """The workers' answer, and whether it is a cached one."""
-        cached = self._hot.probe(query.persona, digest(query)).cached
-        if cached is not None:
-            return Answer.from_json(cached), True
+    def _search(self, query: dict[str, Any]) -> str:
         share = 1.0 if self._archive is None else SEARCH_SHARE
-        deadline_ms = int(self._settings.deadline_ms * share)
-        found: str = self.ask("search", query.model_dump(mode="json"), deadline_ms=deadline_ms)
-        return Answer.from_json(found.encode()), False
+        found: str = self.ask("search", query, deadline_ms=int(self._settings.deadline_ms * share))
+        return found
 
     def _fetch(self, persona: str, ids: Sequence[str]) -> list[str]:
         came: list[str] = self.ask("fetch", persona, list(ids))
@@ -437,37 +473,18 @@ class MemoryClient:
 
     def stats(self, *, persona: str | None = None) -> Stats:
         """How many memories the persona has where. Raises: Unavailable when Redis cannot be reached."""
-        scope = self._scope(persona)
-        hot, spooled = self._hot.stats(scope), self._spool.waiting()
-        try:
-            counted = self.ask("count", scope)
-        except Transient as error:
-            degraded = (f"workers: {error}",)
-            return Stats(scope, hot.pending, hot.lag_seconds, hot.outbox, spooled=spooled, degraded=degraded)
-        return Stats(scope, hot.pending, hot.lag_seconds, hot.outbox, spooled=spooled, **counted)
+        return condition.stats(self._scope(persona), hot=self._hot, spool=self._spool, count=partial(self.ask, "count"))
 
     def health(self) -> Health:
         """What works. Never raises for what does not: it says so."""
-        parts: dict[str, str | None] = {"spool": None}
-        warnings: list[str] = []
-        try:
-            if waiting := self._spool.waiting():
-                warnings.append(f"{waiting} writes of this machine wait in its spool for Redis")
-            if unreadable := self._spool.unreadable():
-                parts["spool"] = f"{unreadable} entries of {self._settings.spool_file()} cannot be read"
-        except TrinitasError as error:
-            parts["spool"] = str(error)
-        try:
-            self._hot.ping()
-            parts["redis"] = None
-            warnings += durability(self._hot.stats("health").details)
-            told = self._hot.notes()
-            served = self._dispatcher.workers()
-            parts |= {f"{queue} worker": told.get(queue) if queue in served else "none runs" for queue in QUEUES}
-            parts |= self.ask("examine") if "search" in served else dict.fromkeys(("archive", "chroma"), "unknown")
-        except TrinitasError as error:
-            parts["workers" if "redis" in parts else "redis"] = str(error)
-        return Health(all(problem is None for problem in parts.values()), parts, tuple(warnings))
+        return condition.health(
+            hot=self._hot,
+            spool=self._spool,
+            spooled_in=self._settings.spool_file(),
+            queues=QUEUES,
+            served=self._dispatcher.workers,
+            examine=partial(self.ask, "examine"),
+        )
 
     def ask(self, job: str, *arguments: Any, deadline_ms: int | None = None) -> Any:
         """Run a job of the workers and return what it answers; for operators' tools.
@@ -475,26 +492,3 @@ class MemoryClient:
         Raises: Unavailable, DeadlineExceeded, and what the job raises.
         """
         return self._dispatcher.ask(job, arguments, deadline_ms=deadline_ms or self._settings.deadline_ms)
-
-
-def _others(named: str | Iterable[str], owner: str) -> list[str]:
-    """The personas to share with. Raises: InvalidQuery."""
-    grantees = list(dict.fromkeys(check_persona(each) for each in ([named] if isinstance(named, str) else named)))
-    if not grantees:
-        raise InvalidQuery("to: nobody is named")
-    if owner in grantees:
-        raise InvalidQuery(f"to: {owner} has the memory already: name others")
-    return grantees
-
-
-_ARGUMENTS: Final = frozenset(MemoryClient.remember.__kwdefaults__ or ()) | {"content"}
-
-
-def _said(item: MemoryItem, timed: bool) -> str:
-    """The digest of what a memory says: type, content, metadata, tags, importance and the time, if the caller gave one.
-
-    Turns such as "Thanks!" by different speakers say different things; the same call again says the same.
-    """
-    when = item.timestamp.isoformat() if timed else None
-    said = (item.type.value, item.content, item.metadata, item.tags, item.importance, item.ttl, when)
-    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()

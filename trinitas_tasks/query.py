@@ -92,10 +92,22 @@ class Ranking(StrEnum):
     FULLTEXT = "fulltext"
 
 
-class Query(BaseModel):
-    """What is asked of the memories of one persona or several."""
+class Asked(BaseModel):
+    """A question, whatever is asked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def build(cls, **fields: Any) -> Self:
+        """Make one from a caller's fields. Raises: InvalidQuery, naming the field and what is wrong."""
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            raise InvalidQuery(complaint(error)) from None
+
+
+class Query(Asked):
+    """What is asked of the memories of one persona or several."""
 
     text: Text
     persona: Persona
@@ -126,13 +138,14 @@ class Query(BaseModel):
     now: Time | None = None
     """From when the age of a memory is counted; None: now."""
 
-    @classmethod
-    def build(cls, **fields: Any) -> Self:
-        """Make one from a caller's fields. Raises: InvalidQuery, naming the field and what is wrong."""
-        try:
-            return cls(**fields)
-        except ValidationError as error:
-            raise InvalidQuery(complaint(error)) from None
+
+class Timeline(Asked):
+    """Which memories, of those that a persona may see, in which order of their time."""
+
+    persona: Persona
+    filters: Filters = Filters(include_archived=True)
+    newest_first: Annotated[bool, Field(strict=True)] = True
+    limit: Annotated[int, Field(ge=1, le=1000, strict=True)] = 50
 
 
 class Hit(BaseModel):

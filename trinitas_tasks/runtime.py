@@ -13,8 +13,8 @@ from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.embedding.models import Chosen, Load, Models, Shelf, chosen_by
 from trinitas_tasks.errors import TrinitasError
 from trinitas_tasks.model import MemoryType, utc_now
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.life import Rules
-from trinitas_tasks.policy.naming import Naming
 from trinitas_tasks.policy.personas import Persona
 from trinitas_tasks.policy.ttl import Stay
 from trinitas_tasks.services.defined import Defined

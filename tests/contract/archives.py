@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tests.support import memory
 from trinitas_tasks.model import Key, MemoryItem, Record, utc_now
-from trinitas_tasks.policy.naming import Naming
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.driver import sqlite_driver

@@ -10,7 +10,7 @@ import pytest
 from tests.contract.archives import opened, row
 from trinitas_tasks.errors import ArchiveError, Unavailable
 from trinitas_tasks.model import Key, utc_now
-from trinitas_tasks.policy.naming import Naming
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.tiers.archive import copying
 from trinitas_tasks.tiers.archive.lives import Feedback, Settlement
 from trinitas_tasks.tiers.archive.sql import SqlArchive

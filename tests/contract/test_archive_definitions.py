@@ -11,7 +11,7 @@ import pytest
 from tests.contract.archives import MODEL, opened, row
 from trinitas_tasks.errors import ArchiveError
 from trinitas_tasks.model import Key
-from trinitas_tasks.policy.naming import Naming
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.personas import FIVE, Persona
 from trinitas_tasks.tiers.archive.definitions import Abandoned, Move
 from trinitas_tasks.tiers.archive.interface import Archive, Row

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tests.contract.archives import MODEL, NAMING, opened, row, vectors_of
 from trinitas_tasks.model import Key
-from trinitas_tasks.policy.naming import Naming
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.tiers.archive.blobs import to_blob
 from trinitas_tasks.tiers.archive.interface import Archive, Listed, Row, Similar
 from trinitas_tasks.tiers.archive.nearest import nearest

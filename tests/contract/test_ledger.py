@@ -140,12 +140,12 @@ def test_deeds_are_found_newest_first_by_all_that_is_asked(ledger: Ledger) -> No
 
 
 def test_no_row_grows_by_what_somebody_sends(ledger: Ledger) -> None:
-    long, wrong = "x" * 100_000, "\ud800"
+    long, wrong = "x" * 100_000, "a\n\ud800\u202e🦊"
     number = ledger.begin(long, wrong, long, long, long, NOW)
     ledger.end(number, "failed", subject=long, detail=long)
     (deed,) = ledger.deeds(10)
     assert max(len(each) for each in deed if isinstance(each, str)) == 500
-    assert deed.door == "?"
+    assert deed.door == "a???🦊"
     assert ledger.deeds(10, who=long) == [deed]
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.unit.clients import Bench, Held, Workerless, got, ids
-from trinitas_tasks.client import MAX_QUERY_CHARACTERS, MemoryClient
+from trinitas_tasks.client import MemoryClient
 from trinitas_tasks.errors import InvalidQuery, TrinitasError, Unavailable
 from trinitas_tasks.model import MemoryType
+from trinitas_tasks.services.asking import MAX_QUERY_CHARACTERS
 from trinitas_tasks.services.condition import Health
 from trinitas_tasks.tasks.inline import InlineDispatcher
 

@@ -8,7 +8,7 @@ from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.embedding.models import AGAIN_SECONDS, Chosen, Models, Shelf, chosen_by, refuse_twins
 from trinitas_tasks.embedding.stub import HashEmbedder
 from trinitas_tasks.errors import InvalidQuery, ModelError
-from trinitas_tasks.policy.naming import Naming
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.personas import Persona
 
 USUAL = Chosen("/models/usual")

@@ -19,7 +19,7 @@ from trinitas_tasks.embedding.models import AGAIN_SECONDS, Chosen, Shelf
 from trinitas_tasks.embedding.stub import HashEmbedder
 from trinitas_tasks.errors import InvalidQuery, ModelError
 from trinitas_tasks.model import Key, MemoryItem
-from trinitas_tasks.policy.naming import Naming
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.query import Query
 from trinitas_tasks.services import reconcile
 from trinitas_tasks.services.answer import Answer

@@ -13,6 +13,7 @@ from trinitas_tasks.client import MemoryClient
 from trinitas_tasks.errors import InvalidQuery, NotFound, Unavailable
 from trinitas_tasks.model import Key
 from trinitas_tasks.services import granting
+from trinitas_tasks.services.answer import Answer
 from trinitas_tasks.services.replay import replay
 from trinitas_tasks.tiers.hot.memory import MemoryHotTier
 
@@ -195,7 +196,7 @@ def test_an_answer_that_was_on_its_way_is_checked_once_more(
 
     def revoked_meanwhile(query: Any) -> Any:
         answer = searched(query)
-        assert [each.key for each in answer[0].found] == [Key("athena", tea)]
+        assert [each.key for each in Answer.from_json(answer.encode()).found] == [Key("athena", tea)]
         athena.unshare(tea)
         return answer
 

@@ -11,7 +11,7 @@ from trinitas_tasks.embedding.models import Models
 from trinitas_tasks.embedding.stub import HashEmbedder
 from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record, utc_now
-from trinitas_tasks.policy.naming import Naming
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.ttl import Stay
 from trinitas_tasks.query import Query
 from trinitas_tasks.services import forget, granting, ingest, recall

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.errors import InvalidQuery, ModelError
-from trinitas_tasks.policy.naming import Naming
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.personas import Persona
 
 AGAIN_SECONDS: Final = 60.0

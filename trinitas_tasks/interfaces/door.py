@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from trinitas_tasks.client import MemoryClient
-from trinitas_tasks.errors import Forbidden, InvalidQuery, NotFound, TrinitasError, Unavailable
-from trinitas_tasks.model import MemoryItem, check_persona, utc_now
+from trinitas_tasks.client import EVERYBODY, MemoryClient
+from trinitas_tasks.errors import InvalidQuery, NotFound, Unavailable
+from trinitas_tasks.interfaces import excerpts
+from trinitas_tasks.interfaces.book import Book, Done
+from trinitas_tasks.model import MemoryItem, check_id, check_persona, utc_now
 from trinitas_tasks.policy.access import Principal, Right
+from trinitas_tasks.policy.life import BY_PERSONA, task_named
 from trinitas_tasks.policy.personas import Persona
 from trinitas_tasks.query import Page, Recall
 from trinitas_tasks.services.condition import Health, Stats
@@ -22,14 +25,6 @@ from trinitas_tasks.tiers.ledger.interface import Ledger
 
 PATIENT_MS: Final = 20_000
 RUN_MS: Final = 60_000
-
-
-@dataclass
-class Done:
-    """What came of a deed, for the audit: to which memory, and a word more."""
-
-    subject: str | None = None
-    detail: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,9 +47,8 @@ class Door:
         """See MemoryClient."""
         whose = self._whose(persona)
         with self._deed(Right.WRITE, "remember", whose, fields.get("id")) as done:
-            self._known(whose)
-            done.subject = self.client.remember(content, persona=whose, **fields)
-        return done.subject
+            done.subject = kept = self.client.remember(content, persona=whose, **fields)
+        return kept
 
     def update(self, id: str, *, persona: str | None = None, **fields: Any) -> MemoryItem:
         """See MemoryClient."""
@@ -66,13 +60,11 @@ class Door:
         """See MemoryClient. Raises: NotFound: the persona has none of its own of this id."""
         whose = self._whose(persona)
         with self._deed(Right.WRITE, "forget", whose, id):
-            found: MemoryItem | None = None
             try:
-                found = self.client.get(id, persona=whose, owner=whose)
+                missing = self.client.get(id, persona=whose, owner=whose) is None
             except Unavailable:  # nobody can say whether it is there: it is forgotten in any case
-                self.client.forget(id, persona=whose)
-                return
-            if found is None:
+                missing = False
+            if missing:
                 raise NotFound(f"{whose} has no memory {id}")
             self.client.forget(id, persona=whose)
 
@@ -93,22 +85,21 @@ class Door:
 
     def share(self, id: str, *, to: Iterable[str], persona: str | None = None) -> frozenset[str]:
         """See MemoryClient; who may read it now."""
-        whose, grantees = self._whose(persona), [to] if isinstance(to, str) else list(to)
+        whose, grantees = self._whose(persona), _named(to)
         with self._deed(Right.SHARE, "share", whose, id) as done:
-            done.detail = f"to {', '.join(map(check_persona, grantees))}"
+            done.detail = f"to {', '.join(grantees)}"
             for each in grantees:
-                self._known(each)
+                self.client.check_known(each)
             self.client.share(id, to=grantees, persona=whose)
-            return self.client.shared_with(id, persona=whose)
+        return self.client.shared_with(id, persona=whose)
 
     def unshare(self, id: str, *, to: Iterable[str] | None = None, persona: str | None = None) -> frozenset[str]:
         """See MemoryClient; who may still read it."""
-        whose = self._whose(persona)
-        grantees = None if to is None else [to] if isinstance(to, str) else list(to)
+        whose, grantees = self._whose(persona), None if to is None else _named(to)
         with self._deed(Right.SHARE, "unshare", whose, id) as done:
-            done.detail = "to all" if grantees is None else f"to {', '.join(map(check_persona, grantees))}"
+            done.detail = "to all" if grantees is None else f"to {', '.join(grantees)}"
             self.client.unshare(id, to=grantees, persona=whose)
-            return self.client.shared_with(id, persona=whose)
+        return self.client.shared_with(id, persona=whose)
 
     def shared_with(self, id: str, *, persona: str | None = None) -> frozenset[str]:
         """See MemoryClient."""
@@ -126,22 +117,27 @@ class Door:
         return found
 
     def recall(self, text: str, *, persona: str | Iterable[str] | None = None, **asked: Any) -> Recall:
-        """See MemoryClient. Several personas are several that the principal acts for."""
+        """See MemoryClient. Of several personas the principal must act for each, of "*" for all."""
+        if persona == EVERYBODY:
+            self._book.check(Right.READ, "read", None, None)
+            return self.client.recall(text, persona=EVERYBODY, **asked)
         if persona is None or isinstance(persona, str):
             return self.client.recall(text, persona=self._reads(persona), **asked)
         return self.client.recall(text, persona=[self._reads(each) for each in persona], **asked)
 
     def timeline(self, *, persona: str | None = None, **asked: Any) -> Page:
         """See MemoryClient."""
-        return self.client.timeline(persona=self._reads(persona), **asked)
+        whose = self._reads(persona)
+        return self.client.timeline(persona=whose, **asked)
 
     def stats(self, *, persona: str | None = None) -> Stats:
-        """See MemoryClient."""
-        return self.client.stats(persona=self._reads(persona))
+        """See MemoryClient; to whom acts for some personas only, nothing is counted that others write."""
+        found = self.client.stats(persona=self._reads(persona))
+        return found if self.principal.personas is None else excerpts.stats(found)
 
     def why(self, id: str, *, persona: str | None = None) -> dict[str, Any]:
         """What is known of a memory's life. Raises: NotFound."""
-        known: dict[str, Any] = self.client.ask("why", self._reads(persona), id, deadline_ms=PATIENT_MS)
+        known: dict[str, Any] = self.client.ask("why", self._reads(persona), check_id(id), deadline_ms=PATIENT_MS)
         return known
 
     def personas(self) -> dict[str, Persona]:
@@ -151,40 +147,44 @@ class Door:
 
     def analytics(self, *, persona: str | None = None) -> dict[str, Any]:
         """Figures on a persona's memories and recommendations; of everybody with the right to administer."""
-        if persona is None and self.principal.personas is not None:
+        if persona is None:
             persona = self.principal.sole()
         if persona is None:
             with self._deed(Right.ADMIN, "analytics", None, None):
-                found: dict[str, Any] = self.client.ask("analytics", None, deadline_ms=RUN_MS)
-        else:
-            found = self.client.ask("analytics", self._reads(persona), deadline_ms=RUN_MS)
-        return found
+                everybodys: dict[str, Any] = self.client.ask("analytics", None, deadline_ms=RUN_MS)
+            return everybodys
+        whose = self._reads(persona)
+        found: dict[str, Any] = self.client.ask("analytics", whose, deadline_ms=RUN_MS)
+        return found if self.principal.personas is None else excerpts.analytics(found, whose)
 
     def health(self) -> Health:
-        """See MemoryClient; whoever may come in may ask."""
-        return self.client.health()
+        """See MemoryClient. Whoever may come in may ask; why something does not work is told to who administers all."""
+        found = self.client.health()
+        return found if self.principal.may(Right.ADMIN, None) else excerpts.health(found)
 
     # What concerns the keeping.
 
     def run(self, task: str, *, dry_run: bool, persona: str | None = None) -> dict[str, Any]:
-        """Run a task of the schedule now; what it did, or would do."""
+        """Run a task of the schedule now; what it did, or would do. Most tasks concern everybody, whoever is named."""
+        wanted = task_named(task)
         if persona is None:
             persona = self.principal.sole()
-        with self._deed(Right.ADMIN, f"run {task}"[:64], persona, None) as done:
+        whose = check_persona(persona) if persona is not None and wanted in BY_PERSONA else None
+        with self._deed(Right.ADMIN, f"run {wanted}", whose, None) as done:
             done.detail = "dry run" if dry_run else None
-            ran: dict[str, Any] = self.client.ask("run", task, dry_run, persona, deadline_ms=RUN_MS)
+            ran: dict[str, Any] = self.client.ask("run", wanted.value, dry_run, whose, deadline_ms=RUN_MS)
         return ran
 
     def undo(self, number: int) -> dict[str, Any]:
         """Take a consolidation back."""
-        with self._deed(Right.ADMIN, "undo", None, str(number)):
-            done: dict[str, Any] = self.client.ask("undo", number, deadline_ms=PATIENT_MS)
-        return done
+        with self.administering("undo", subject=str(number)):
+            undone: dict[str, Any] = self.client.ask("undo", number, deadline_ms=PATIENT_MS)
+        return undone
 
     @contextmanager
     def administering(self, action: str, *, persona: str | None = None, subject: str | None = None) -> Iterator[Done]:
         """For what is done in the block: with the right to administer, and a row of the audit."""
-        with self._deed(Right.ADMIN, action, persona, subject) as done:
+        with self._book.administering(action, persona=persona, subject=subject) as done:
             yield done
 
     def _whose(self, persona: str | None) -> str:
@@ -195,35 +195,32 @@ class Door:
 
     def _reads(self, persona: str | None) -> str:
         whose = self._whose(persona)
-        with self._refusals("read", whose, None):
-            self.principal.check(Right.READ, whose)
-        self._known(whose)
+        self._book.check(Right.READ, "read", whose, None)
+        self.client.check_known(whose)
         return whose
 
-    def _known(self, persona: str) -> None:
-        self.client.check_known(persona)
-
     @contextmanager
-    def _deed(self, right: Right, action: str, persona: str | None, subject: str | None) -> Iterator[Done]:
-        """A row before it is done, so that nothing is done without one, and what came of it after."""
-        with self._refusals(action, persona, subject):
-            self.principal.check(right, persona)
-        number = self.ledger.begin(self.principal.name, self.name, action, persona, subject, self.clock())
-        done = Done(subject)
-        try:
+    def _deed(self, right: Right, action: str, persona: str | None, memory_id: object) -> Iterator[Done]:
+        """Something done to a persona's memories, by whoever may."""
+        subject = _id_of(memory_id)
+        self._book.check(right, action, persona, subject)
+        if persona is not None:
+            self.client.check_known(persona)
+        with self._book.written(action, persona, subject) as done:
             yield done
-        except BaseException as error:
-            # what an interruption or a lost answer leaves is not known: its row stays open
-            if isinstance(error, TrinitasError) and not isinstance(error, Unavailable):
-                self.ledger.end(number, "failed", detail=type(error).__name__)
-            raise
-        self.ledger.end(number, "done", subject=done.subject, detail=done.detail)
 
-    @contextmanager
-    def _refusals(self, action: str, persona: str | None, subject: str | None) -> Iterator[None]:
-        try:
-            yield
-        except Forbidden as refused:
-            number = self.ledger.begin(self.principal.name, self.name, action, persona, subject, self.clock())
-            self.ledger.end(number, "refused", detail=str(refused))
-            raise
+    @property
+    def _book(self) -> Book:
+        return Book(self.principal, self.ledger, self.name, self.clock)
+
+
+def _named(personas: str | Iterable[str]) -> list[str]:
+    return [check_persona(each) for each in ([personas] if isinstance(personas, str) else personas)]
+
+
+def _id_of(given: object) -> str | None:
+    """What is an id, as a row may name it: anything else may be what a memory says."""
+    try:
+        return check_id(given)
+    except InvalidQuery:
+        return None

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from trinitas_tasks.client import MemoryClient
+from trinitas_tasks.interfaces.book import Book
 from trinitas_tasks.interfaces.door import Door
 from trinitas_tasks.policy.access import Principal
 from trinitas_tasks.settings import Settings
@@ -42,6 +43,14 @@ def entered(settings: Settings, name: str) -> Iterator[Door]:
     """The door of this machine's user, for the length of the block. Raises: SettingsError."""
     with opened(settings) as hall:
         yield hall.door(user(settings), name)
+
+
+@contextmanager
+def accountable(settings: Settings, name: str) -> Iterator[Book]:
+    """The book of this machine's user, for the length of the block: for what is done without memories, as to tokens,
+    so that it can be done while nothing runs."""
+    with closing(ledger_of(settings)) as ledger:
+        yield Book(user(settings), ledger, name)
 
 
 def user(settings: Settings) -> Principal:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from trinitas_tasks.errors import InvalidQuery
 from trinitas_tasks.model import MemoryType
 
 
@@ -41,6 +42,20 @@ SECONDS: Final[Mapping[LifeTask, float]] = {
     LifeTask.BACKUP: 86_400,
 }
 """How often each of them runs."""
+
+BY_PERSONA: Final = frozenset(
+    {LifeTask.WARM_CACHE, LifeTask.SCORE_IMPORTANCE, LifeTask.CONSOLIDATE, LifeTask.ARCHIVE_OLD, LifeTask.PRUNE}
+)
+"""Those that can be run for one persona alone; the others are about everybody's memories."""
+
+
+def task_named(name: str) -> LifeTask:
+    """The task of this name. Raises: InvalidQuery."""
+    try:
+        return LifeTask(name)
+    except ValueError:
+        raise InvalidQuery(f"task: there is no {name!r}; there are {', '.join(sorted(LifeTask))}") from None
+
 
 Days = Annotated[float, Field(gt=0, le=36_500)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -1,21 +1,23 @@
-"""Under which model's name whose vectors are kept."""
+"""New names for the keys of a JSON object, such that no value is lost."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 
-class Naming(NamedTuple):
-    """The model of most personas, and of those that have one of their own the name of that."""
+def renamed(value: Mapping[str, Any], rename: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    """Every key and its new name; those that would be the same are told apart by a number.
 
-    usual: str
-    own: Mapping[str, str] = {}
-
-    def of(self, persona: str) -> str:
-        """The name of the model that makes a persona's vectors."""
-        return self.own.get(persona, self.usual)
-
-    def sharing(self, model: str) -> list[str]:
-        """Those that have this one of their own."""
-        return [persona for persona, name in self.own.items() if name == model]
+    >>> dict(renamed({"a": 1, "A": 2}, str.upper))
+    {'a': 'A (2)', 'A': 'A'}
+    """
+    names = {key: rename(key) for key in value}
+    taken = {key for key, name in names.items() if key == name}
+    for key, name in names.items():
+        unique, number = name, 1
+        while key != name and unique in taken:
+            number += 1
+            unique = f"{name} ({number})"
+        taken.add(unique)
+        yield key, unique

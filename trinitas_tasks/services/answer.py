@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trinitas_tasks.model import Key
-from trinitas_tasks.query import Query
+from trinitas_tasks.query import Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class Answer:
         return cls(found, tuple(fields["answered"]), tuple(fields["degraded"]), fields["more"])
 
 
-def digest(query: Query) -> str:
-    """The name under which an answer to this query is cached (the persona and its generation are named beside it)."""
+def digest(query: Asked) -> str:
+    """A name of the query, under which an answer is cached (the persona and its generation are named beside it)."""
     asked = query.model_dump(mode="json", exclude_defaults=True)
     for name in ("types", "any_tags", "all_tags"):
         if name in asked.get("filters", {}):

@@ -1,15 +1,20 @@
-"""Where the next page of a recall begins. A cursor belongs to the question that it came from."""
+"""Where the next page begins. A cursor belongs to the question that it came from."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 from typing import Final
 
 from trinitas_tasks.errors import InvalidQuery
-from trinitas_tasks.query import Query
+from trinitas_tasks.policy.chronology import Place
+from trinitas_tasks.query import Query, Timeline
 from trinitas_tasks.services.answer import digest
 
 WRITTEN: Final = re.compile(r"([0-9]{1,5})-([0-9a-f]{16})", re.ASCII)
+PLACE: Final = re.compile(r"([A-Za-z0-9_-]{8,400})\.([0-9a-f]{16})", re.ASCII)
 DEEPEST: Final = 10_000
 """No page begins further down than this."""
 
@@ -35,3 +40,26 @@ def paged(query: Query, cursor: str | None) -> Query:
 def _mark(query: Query) -> str:
     """Of all that decides the order; pages may differ in size."""
     return digest(query.model_copy(update={"skip": 0, "limit": 1, "now": None}))[:16]
+
+
+def behind(place: Place, asked: Timeline) -> str:
+    """The cursor of what follows this place of a timeline, which need not be there any more."""
+    written = base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
+    return f"{written}.{_seal(written, asked)}"
+
+
+def place_at(cursor: str, asked: Timeline) -> Place:
+    """The place behind which the cursor's page begins. Raises: InvalidQuery for one that is torn, or of another
+    timeline."""
+    written = PLACE.fullmatch(str(cursor))
+    if written is None or written[2] != _seal(written[1], asked):
+        raise InvalidQuery(
+            f"after: {str(cursor)[:60]!r} is not a cursor of this timeline: pass the `next` of its last page, and ask "
+            "for the same persona, times, types, filters and order"
+        )
+    return Place(*json.loads(base64.urlsafe_b64decode(written[1] + "=" * (-len(written[1]) % 4))))
+
+
+def _seal(written: str, asked: Timeline) -> str:
+    question = digest(asked.model_copy(update={"limit": 1}))
+    return hashlib.blake2b(f"{question}{written}".encode(), digest_size=8).hexdigest()

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from trinitas_tasks.model import Key, MemoryType, Persona, Time
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.grants import holders
-from trinitas_tasks.policy.naming import Naming
 from trinitas_tasks.services import exchange
 from trinitas_tasks.services.exchange import Past
 from trinitas_tasks.tiers.archive.interface import Archive

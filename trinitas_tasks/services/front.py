@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Final, TypeAlias
@@ -219,6 +219,30 @@ class Front:
                 self._saw(found.version)
         return kept
 
+    def replace(self, item: MemoryItem, version: int, generation: int | None) -> int:
+        """Write a memory in place of this version of it (see HotTier); the new version, 0 where it is another by now.
+        Raises: Unavailable, Overloaded."""
+        new = self._hot.replace(item, version, generation=generation, above=self.seen)
+        if new:
+            self._saw(new)
+            self._know(Key(item.persona, item.id), new)
+        return new
+
+    def current(self, reader: str, records: Mapping[Key, Record], hot: HotTier | None) -> dict[Key, MemoryItem]:
+        """What counts now of memories that were found in these states, as far as the reader may see them: the newest of
+        these, what the hot tier has, unless it is away (None), and what waits in the spool. Is no access."""
+        keys = [key for key in records if hot or key.persona == reader]
+        spooled = self._waiting_of(keys) if hot else self._latest_of(keys)
+        states: Sequence[Scoped] = hot.read_scoped(reader, keys, touch=False) if hot else [None] * len(keys)
+        found: dict[Key, MemoryItem] = {}
+        for key, state, entry in zip(keys, states, spooled, strict=True):
+            newest = max(records[key], state, key=_version) if isinstance(state, Record) else state or records[key]
+            kept = _scoped(newest, entry, own=key.persona == reader)
+            if kept is not None and (hot or kept.version >= self._known.get(key, 0)):
+                self._saw(kept.version)
+                found[key] = kept.item
+        return found
+
     # The spool: seldom anything is in it, and no trouble with it may disturb what works without it.
 
     def _nothing_waits(self) -> bool:
@@ -235,8 +259,9 @@ class Front:
         return [None] * len(ids) if self._nothing_waits() else self._spool.latest(persona, ids)
 
     def _waiting_of(self, keys: Sequence[Key]) -> list[Entry | None]:
-        if self._nothing_waits():
-            return [None] * len(keys)
+        return [None] * len(keys) if self._nothing_waits() else self._latest_of(keys)
+
+    def _latest_of(self, keys: Sequence[Key]) -> list[Entry | None]:
         found = {
             Key(owner, each): entry
             for owner, ids in _by_owner(keys)
@@ -246,10 +271,14 @@ class Front:
 
     def spooled(self, personas: Sequence[str]) -> list[MemoryItem]:
         """What waits in the spool, the newest of each persona."""
+        return [record.item for persona in personas for record in self.waiting(persona)]
+
+    def waiting(self, persona: str) -> list[Record]:
+        """The persona's newest writes that wait in the spool, at most PENDING."""
         if self._nothing_waits():
             return []
-        entries = (entry for persona in personas for entry in self._spool.pending(persona, PENDING))
-        return [entry.item for entry in entries if entry.item is not None]
+        entries = self._spool.pending(persona, PENDING)
+        return [Record(entry.item, entry.version) for entry in entries if entry.item is not None]
 
     def _replay_soon(self) -> None:
         """Replay from a thread of its own, as soon as the hot tier takes it; unless one is at it.
@@ -287,6 +316,10 @@ class Front:
             self._known[key] = version
             if len(self._known) > KNOWN:
                 del self._known[next(iter(self._known))]
+
+
+def _version(record: Record) -> int:
+    return record.version
 
 
 def _newest(found: Record | Gone | None, spooled: Entry | None) -> Record | None:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.model import Key
-from trinitas_tasks.policy.naming import Naming
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.services import granting
 from trinitas_tasks.services.spaces import Spaces
 from trinitas_tasks.tiers.archive.interface import Archive, Listed

@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from typing import Final
 
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.grants import Grant
-from trinitas_tasks.policy.naming import Naming
 from trinitas_tasks.services import granting, unarchived
 from trinitas_tasks.tiers.archive.interface import Archive
 from trinitas_tasks.tiers.hot.interface import HotTier, Signal

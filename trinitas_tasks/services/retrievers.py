@@ -15,8 +15,8 @@ from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.embedding.models import Models
 from trinitas_tasks.errors import TrinitasError
 from trinitas_tasks.model import Key, MemoryItem, Record
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.fusion import STAND_IN, Evidence
-from trinitas_tasks.policy.naming import Naming
 from trinitas_tasks.policy.text import admits, coverage, query_terms, terms
 from trinitas_tasks.query import Query, Ranking
 from trinitas_tasks.services import granted

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from trinitas_tasks.errors import NotFound, Unavailable
-from trinitas_tasks.model import Key, Record
+from trinitas_tasks.errors import InvalidQuery, NotFound, Unavailable
+from trinitas_tasks.model import Key, Record, check_persona
 from trinitas_tasks.policy.grants import holders
 from trinitas_tasks.services.front import Front
 from trinitas_tasks.tiers.hot.interface import HotTier
 
 T = TypeVar("T")
+
+
+def others(named: str | Iterable[str], owner: str) -> list[str]:
+    """The personas to share with. Raises: InvalidQuery."""
+    grantees = list(dict.fromkeys(check_persona(each) for each in ([named] if isinstance(named, str) else named)))
+    if not grantees:
+        raise InvalidQuery("to: nobody is named")
+    if owner in grantees:
+        raise InvalidQuery(f"to: {owner} has the memory already: name others")
+    return grantees
 
 
 def share(key: Key, grantees: Sequence[str], *, front: Front, hot: HotTier) -> bool:

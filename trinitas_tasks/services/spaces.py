@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trinitas_tasks.policy.naming import Naming
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.tiers.vectors.interface import VectorTier
 
 

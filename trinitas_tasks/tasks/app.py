@@ -18,7 +18,7 @@ from trinitas_tasks.tasks.shown import Shown
 SENT: Final = ("ingest", "forget", *LifeTask)
 """Jobs that mean "whatever is due now"."""
 ANSWERED: Final = (
-    "search", "fetch", "count", "examine", "alive", "facts", "compare", "mend", "rebuild",
+    "search", "fetch", "timeline", "count", "examine", "alive", "facts", "compare", "mend", "rebuild",
     "dead_letters", "drop_dead", "retry_dead", "run", "runs", "why", "undo", "consolidations", "analytics",
     "migrate_step", "migrate_verify", "migrate_notes", "migrate_undo",
     "export_step", "unarchived", "relive", "roster", "define",

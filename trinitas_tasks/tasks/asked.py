@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from trinitas_tasks.errors import InvalidQuery, Unavailable
 from trinitas_tasks.model import Key, check_persona
-from trinitas_tasks.policy.life import LifeTask
+from trinitas_tasks.policy.life import LifeTask, task_named
 from trinitas_tasks.services.life import analytics, consolidating, explaining
 from trinitas_tasks.services.life.report import Report
 from trinitas_tasks.services.life.sweep import Sweep
@@ -30,7 +30,7 @@ class Asked(Lifecycle):
 
     def run(self, task: str, dry: bool, persona: str | None) -> dict[str, Any]:
         """Run a task now, for one persona or all, until nothing is due; what it did, or (``dry``) would do."""
-        wanted = _named(task)
+        wanted = task_named(task)
         if wanted is LifeTask.RECONCILE:
             raise InvalidQuery("task: `trinitas verify --repair` runs reconcile now and shows what it does")
         personas = None if persona is None else [check_persona(persona)]
@@ -64,7 +64,7 @@ class Asked(Lifecycle):
 
     def runs(self, task: str | None, limit: int) -> list[dict[str, Any]]:
         """The rows that runs of a task, or of all, left: newest first."""
-        names = [_named(task)] if task else list(LifeTask)
+        names = [task_named(task)] if task else list(LifeTask)
         rows = [run for name in names for run in self.runtime.archive.runs(name, limit)]
         newest = sorted(rows, key=lambda run: run.started, reverse=True)[:limit]
         return [{**run._asdict(), "started": run.started.isoformat(), "detail": dict(run.detail)} for run in newest]
@@ -95,10 +95,3 @@ def _told(task: LifeTask, report: Report, seconds: float, *, dry: bool) -> dict[
         "decisions": [told(each) for each in report.decisions[:SHOWN]],
         **report.detail,
     }
-
-
-def _named(task: str) -> LifeTask:
-    try:
-        return LifeTask(task)
-    except ValueError:
-        raise InvalidQuery(f"task: there is no {task!r}; there are {', '.join(sorted(LifeTask))}") from None

@@ -26,6 +26,7 @@ MESSAGING_ERRORS: Final = (CeleryError, KombuError, RedisError, OSError)
 ROUTES: Final = {
     "trinitas.search": SEARCH,
     "trinitas.fetch": SEARCH,
+    "trinitas.timeline": SEARCH,
     "trinitas.count": SEARCH,
     "trinitas.examine": SEARCH,
     "trinitas.alive": SEARCH,

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from trinitas_tasks.errors import InvalidQuery, TrinitasError
 from trinitas_tasks.query import Query
-from trinitas_tasks.services import archived, forget, granting, ingest, recall, rejoin, replay
+from trinitas_tasks.services import archived, forget, granting, ingest, recall, rejoin, replay, stretches
 from trinitas_tasks.services.answer import Answer
 from trinitas_tasks.services.ingest import IngestReport
 from trinitas_tasks.tasks.asked import Asked
@@ -171,6 +171,10 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
         return archived.fetch(
             persona, ids, hot=run.hot, archive=run.archive, cache_seconds=settings.redis_ttl_cache, now=run.clock()
         )
+
+    def timeline(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """A stretch of a timeline, from the archive."""
+        return stretches.answer(question, self.runtime.archive)
 
     def count(self, persona: str) -> dict[str, Any]:
         """How many memories of a persona the archive and the vector tier hold."""

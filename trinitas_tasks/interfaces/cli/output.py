@@ -1,4 +1,7 @@
-"""What all commands share: printing for people, for pipes and as JSON, and how errors end a command."""
+"""What all commands share: printing for people, for pipes and as JSON, and how errors end a command.
+
+Whatever is printed passes here, so that nothing that a memory says reaches a terminal as anything but text.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from rich.table import Table
 
 from trinitas_tasks import __version__
 from trinitas_tasks.errors import Transient, TrinitasError
+from trinitas_tasks.policy.hygiene import escaped, visible
 
 PIPE_COLUMNS = 10_000
 INTERRUPTED = 130
@@ -30,23 +34,23 @@ def console(*, stderr: bool = False) -> Console:
 
 def say(text: str) -> None:
     """A line for people, on standard output."""
-    typer.echo(text)
+    typer.echo(visible(text))
 
 
 def note(text: str) -> None:
     """A line beside the result, on standard error."""
-    typer.echo(text, err=True)
+    typer.echo(visible(text), err=True)
 
 
 def show_json(value: Any) -> None:
-    """One JSON document; what JSON does not know (times, paths) as text."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    """One JSON document; what JSON does not know (times, paths) as text, what a terminal may not show as escapes."""
+    typer.echo(escaped(json.dumps(value, ensure_ascii=False, indent=2, default=str)))
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(visible, row))
     console().print(table)
 
 

@@ -54,6 +54,7 @@ def explain(key: Key, sweep: Sweep) -> dict[str, Any]:
         "read_next": [
             {**each.key._asdict(), "weight": round(each.weight, 3)}
             for each in index.archive.followers([key]).get(key, ())
+            if each.key.persona == key.persona  # others read it too, and their own memories after it
         ],
         "consolidations": [told(each) for each in index.archive.consolidations(key=key)],
         "audit": [

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from pydantic import JsonValue
 
 from trinitas_tasks.model import Key, MemoryType, Position, Record
+from trinitas_tasks.policy.assignment import Naming
+from trinitas_tasks.policy.chronology import Span, Stretch
 from trinitas_tasks.policy.grants import Grant
-from trinitas_tasks.policy.naming import Naming
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.definitions import Definitions
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UNFILTERED: Final = Filters()
+EVERYTHING: Final = Filters(include_archived=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,18 @@ class Reader(Protocol):
     def matching(self, persona: str, filters: Filters, limit: int) -> list[str]:
         """The ids of the persona's memories that the filters admit, newest first: by their timestamp, then by the
         order in which they came."""
+
+    def timeline(
+        self,
+        persona: str,
+        span: Span,
+        limit: int,
+        *,
+        filters: Filters = EVERYTHING,
+        shared: Sequence[Key] = (),
+    ) -> Stretch:
+        """The first of the persona's memories in this span that the filters admit, and of the ``shared`` ones, at most
+        ``limit``. Where few are admitted it may end early."""
 
     def followers(self, keys: Sequence[Key]) -> dict[Key, list[Follower]]:
         """See Lives."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from time import monotonic
@@ -12,12 +13,13 @@ from urllib.parse import quote
 
 from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.model import Key, Record
+from trinitas_tasks.policy.chronology import Span, Stretch
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
-from trinitas_tasks.tiers.archive import filtering, fulltext
+from trinitas_tasks.tiers.archive import filtering, fulltext, timeline
 from trinitas_tasks.tiers.archive.driver import explain, sqlite_driver
 from trinitas_tasks.tiers.archive.filtering import Search
-from trinitas_tasks.tiers.archive.interface import UNFILTERED, Match
+from trinitas_tasks.tiers.archive.interface import EVERYTHING, UNFILTERED, Match
 from trinitas_tasks.tiers.archive.owner import owner_of
 from trinitas_tasks.tiers.archive.revisions import refuse_newer
 from trinitas_tasks.tiers.archive.rows import IN_LIST, chunks, follower_from, from_columns, heaviest_first
@@ -53,9 +55,7 @@ class LocalArchive:
             for chunk in chunks(list(dict.fromkeys(ids)), IN_LIST):
                 places = ",".join("?" * len(chunk))
                 statement = f"SELECT * FROM memories WHERE persona = ? AND id IN ({places})"
-                found = connection.execute(statement, (persona, *chunk))
-                names = [name for name, *_ in found.description]
-                rows = (dict(zip(names, row, strict=True)) for row in found)
+                rows = _named_rows(connection, statement, (persona, *chunk))
                 records |= {row["id"]: from_columns(row) for row in rows}
         return [records.get(id_) for id_ in ids]
 
@@ -70,6 +70,20 @@ class LocalArchive:
         """See Reader."""
         search = filtering.matching(persona, filters, limit, sees_json=True)
         return [id_ for (id_,) in self._found("filter memories", search, limit)]
+
+    def timeline(
+        self,
+        persona: str,
+        span: Span,
+        limit: int,
+        *,
+        filters: Filters = EVERYTHING,
+        shared: Sequence[Key] = (),
+    ) -> Stretch:
+        """See Reader."""
+        with self._opened("read a timeline") as connection:
+            execute = partial(_named_rows, connection)
+            return timeline.stretch(execute, persona, span, limit, filters=filters, shared=shared, sees_json=True)
 
     def followers(self, keys: Sequence[Key]) -> dict[Key, list[Follower]]:
         """See Reader."""
@@ -116,3 +130,9 @@ class LocalArchive:
     def _connect(self, driver: Any) -> Any:
         name = f"file:{quote(str(self._path))}?mode=ro"
         return driver.connect(name, uri=True, timeout=self._seconds, isolation_level=None)
+
+
+def _named_rows(connection: Any, statement: str, values: Any) -> Iterator[dict[str, Any]]:
+    found = connection.execute(statement, values)
+    names = [name for name, *_ in found.description]
+    return (dict(zip(names, row, strict=True)) for row in found)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Column, ColumnElement, Connection, Select, and_, case, func, inspect, select, text
 
 from trinitas_tasks.model import Key, MemoryType
+from trinitas_tasks.policy.assignment import Naming
+from trinitas_tasks.policy.chronology import Span, Stretch
 from trinitas_tasks.policy.micros import from_micros
-from trinitas_tasks.policy.naming import Naming
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive import filtering, statements
 from trinitas_tasks.tiers.archive.blobs import from_blobs
@@ -22,6 +23,7 @@ from trinitas_tasks.tiers.archive.interface import ArchiveStats, DeadLetter, Lis
 from trinitas_tasks.tiers.archive.nearest import nearest as nearest_of
 from trinitas_tasks.tiers.archive.rows import IN_LIST, chunks
 from trinitas_tasks.tiers.archive.schema import dead_letters, grants, memories, runs, tombstones, vectors
+from trinitas_tasks.tiers.archive.timeline import stretch
 
 SCANNED: Final = 1000
 """How many vectors are in memory at a time: 1.5 MB of 384 dimensions."""
@@ -175,6 +177,21 @@ def nearest(
 def sees_json(connection: Connection) -> bool:
     """Whether the conditions of `filtering` may look into JSON here."""
     return connection.dialect.name == "sqlite"
+
+
+def timeline(
+    connection: Connection, persona: str, span: Span, limit: int, filters: Filters, shared: Sequence[Key]
+) -> Stretch:
+    """See Reader."""
+    return stretch(
+        lambda statement, values: (row._asdict() for row in connection.execute(text(statement), values)),
+        persona,
+        span,
+        limit,
+        filters=filters,
+        shared=shared,
+        sees_json=sees_json(connection),
+    )
 
 
 def found(connection: Connection, search: Search, limit: int) -> Iterator[Sequence[Any]]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from trinitas_tasks.errors import ArchiveError
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The revision of the newest migration. Revisions are four digits, so a later one compares greater."""
 
 

@@ -70,6 +70,7 @@ memories = Table(
     Index("memories_fading", *CHOSEN, "fades_at", "seq"),
     Index("memories_scored", *CHOSEN, "scored_at", "seq"),
     Index("memories_score", *CHOSEN, "score", "seq"),
+    Index("memories_times", *CHOSEN, "timestamp", "id"),
     Index("memories_version", "version"),
     Index("memories_change", "change"),
     Index("memories_session", "persona", "session", "timestamp", "seq"),

@@ -18,14 +18,16 @@ from sqlalchemy import text, update
 
 from trinitas_tasks.errors import ArchiveError, Unavailable
 from trinitas_tasks.model import Key, Position, Record, utc_now
+from trinitas_tasks.policy.assignment import Naming
+from trinitas_tasks.policy.chronology import Span, Stretch
 from trinitas_tasks.policy.grants import Grant
 from trinitas_tasks.policy.micros import to_micros
-from trinitas_tasks.policy.naming import Naming
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive import changes, filtering, fulltext, granting, reading, statements, writing
 from trinitas_tasks.tiers.archive.driver import START, Locked
 from trinitas_tasks.tiers.archive.engines import Engines
 from trinitas_tasks.tiers.archive.interface import (
+    EVERYTHING,
     UNFILTERED,
     ArchiveStats,
     Change,
@@ -154,6 +156,19 @@ class SqlArchive(SqlDefinitions):
         with self._engines.read("filter memories") as connection:
             search = filtering.matching(persona, filters, limit, sees_json=reading.sees_json(connection))
             return [id_ for (id_,) in reading.found(connection, search, limit)]
+
+    def timeline(
+        self,
+        persona: str,
+        span: Span,
+        limit: int,
+        *,
+        filters: Filters = EVERYTHING,
+        shared: Sequence[Key] = (),
+    ) -> Stretch:
+        """See Reader."""
+        with self._engines.read("read a timeline") as connection:
+            return reading.timeline(connection, persona, span, limit, filters, shared)
 
     def versions(self, persona: str, ids: Sequence[str]) -> list[int | None]:
         """See Archive."""

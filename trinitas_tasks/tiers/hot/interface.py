@@ -22,6 +22,7 @@ from trinitas_tasks.tiers.hot.sharing import Gone as Gone
 from trinitas_tasks.tiers.hot.sharing import Grants as Grants
 from trinitas_tasks.tiers.hot.sharing import Shared as Shared
 from trinitas_tasks.tiers.hot.sharing import Sharing
+from trinitas_tasks.tiers.hot.times import Times
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class HotStats:
     details: Mapping[str, str | int] = field(default_factory=dict)
 
 
-class HotTier(Sharing, Living, Rolls, Protocol):
+class HotTier(Sharing, Living, Rolls, Times, Protocol):
     """Records, the outbox of what is to be archived, and caches. Errors: Unavailable, Overloaded.
 
     Times to live are armed by ``finish`` alone: a record without one is the only copy. All others together take no

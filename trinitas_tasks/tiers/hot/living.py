@@ -122,9 +122,12 @@ class Living(Protocol):
     def prove(self, keys: Sequence[tuple[Key, int]]) -> None:
         """The archive has these versions: they may leave."""
 
-    def replace(self, item: MemoryItem, version: int, *, above: int = 0) -> int:
+    def replace(self, item: MemoryItem, version: int, *, generation: int | None = None, above: int = 0) -> int:
         """Write a memory in place of this version of it, as ``write``; the new version, 0 where another one, or a
-        grave, stands here. Where nothing stands the caller knows that the archive has this version."""
+        grave, stands here. Its reads stay.
+
+        Where nothing stands the caller knows that the archive has this version. With the persona's ``generation`` from
+        before it asked, it is 0 where that has changed, too: another version may have come and left meanwhile."""
 
     def copies(self) -> Copies:
         """How large the copies are."""

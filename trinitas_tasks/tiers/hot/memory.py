@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from trinitas_tasks.errors import Overloaded
 from trinitas_tasks.model import Key, MemoryItem, Record, utc_now
+from trinitas_tasks.policy.chronology import Place, Span, Stretch
 from trinitas_tasks.tiers.hot.caches import Expiring
 from trinitas_tasks.tiers.hot.interface import (
     Claimed,
@@ -88,16 +89,18 @@ class MemoryHotTier(MemoryCopies):
         self.advance(replayed)
         return replayed
 
-    def replace(self, item: MemoryItem, version: int, *, above: int = 0) -> int:
+    def replace(self, item: MemoryItem, version: int, *, generation: int | None = None, above: int = 0) -> int:
         """See Living."""
         with self._lock:
             key = Key(item.persona, item.id)
             old = self._live(key)
             if old and (old.body is None or old.version != version):
                 return 0
+            if generation not in (None, self.probe(key.persona, "").generation):
+                return 0
             self._write(Write(item), max(above, version))
-            if old:  # the same memory
-                self._kept[key] = replace(self._kept[key], count=old.count, last=old.last)
+            count, last = (old.count, old.last) if old else self._reads_of(item)
+            self._kept[key] = replace(self._kept[key], count=count, last=last)
             return self._kept[key].version
 
     def forget(self, keys: Sequence[Key], *, versions: Sequence[int] = (), above: int = 0) -> Forgotten:
@@ -229,6 +232,20 @@ class MemoryHotTier(MemoryCopies):
             newest = sorted((at, key) for key, at in self._pending.items() if key.persona == persona)[::-1]
             kept = [self._kept[key] for _, key in newest[:limit]]
             return [Record(MemoryItem.from_json(each.body), each.version) for each in kept if each.body is not None]
+
+    def waiting(self, persona: str, span: Span, limit: int) -> Stretch:
+        """See Times."""
+        with self._lock:
+            mine = [self._read(key, touch=False) for key in self._pending if key.persona == persona]
+            records = {Place.of(each.item): each for each in mine if isinstance(each, Record)}
+            places = span.first((place for place in records if span.holds(place)), limit)
+            return Stretch([records[place] for place in places], places[-1] if len(places) == limit else None)
+
+    def places(self, keys: Sequence[Key]) -> list[Place]:
+        """See Times."""
+        with self._lock:
+            found = [self._read(key, touch=False) for key in keys if key in self._pending]
+            return [Place.of(each.item) for each in found if isinstance(each, Record)]
 
     def unarchived(self, key: Key) -> bool:
         """See HotTier."""

@@ -70,9 +70,7 @@ class MemoryCopies(MemoryLiving):
             if not asked:
                 self._prolong(key, known, time)
             return
-        count, last = item.access_count, item.last_access
-        if use := self._uses.get(key):  # reads that are not settled yet count, too
-            count, last = count + use.count, max(last, use.last)
+        count, last = self._reads_of(item)
         kept = Kept(item.to_json(), record.version, None, count, last, time)
         if self._keep_copy(key, kept, time, count + asked, asked=asked):  # it is read next
             self._fetched |= {key} if asked else set()
@@ -80,6 +78,13 @@ class MemoryCopies(MemoryLiving):
             self._used(key, self._clock())
             self._reads[key.persona, "read"] += 1
             self._reads[key.persona, "fetched"] += 1
+
+    def _reads_of(self, item: MemoryItem) -> tuple[int, datetime]:
+        """Of an archived one: with those that are not settled yet."""
+        use = self._uses.get(Key(item.persona, item.id))
+        if use is None:
+            return item.access_count, item.last_access
+        return item.access_count + use.count, max(item.last_access, use.last)
 
     def _prolong(self, key: Key, kept: Kept, time: timedelta) -> None:
         """A copy that is warmed lasts as long as one that is made now."""

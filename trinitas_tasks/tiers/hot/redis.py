@@ -13,7 +13,7 @@ Keys, all under the namespace:
     nudge                somebody told the workers lately
     notes                hash   what workers have to say, by name: END:TEXT, END in ms
 
-and those of redis_grants, redis_living and redis_rolls.
+and those of redis_grants, redis_living, redis_rolls and redis_times.
 
 The scripts reach keys that they build themselves: a Redis Cluster is not supported.
 """
@@ -39,6 +39,7 @@ from trinitas_tasks.tiers.hot.interface import (
 )
 from trinitas_tasks.tiers.hot.redis_grants import GRAVE_MARK_MS, NUDGE_MS
 from trinitas_tasks.tiers.hot.redis_living import RedisLiving
+from trinitas_tasks.tiers.hot.redis_times import time_of
 from trinitas_tasks.tiers.hot.rows import (
     key_of,
     member_of,
@@ -100,12 +101,13 @@ class RedisHotTier(RedisLiving):
             versions=versions,
         )
 
-    def replace(self, item: MemoryItem, version: int, *, above: int = 0) -> int:
+    def replace(self, item: MemoryItem, version: int, *, generation: int | None = None, above: int = 0) -> int:
         """See Living."""
-        replies = self._in_time("write", [self._write_call(Write(item), max(above, version), over=version)])
+        since = "" if generation is None else generation
+        replies = self._in_time("write", [self._write_call(Write(item), max(above, version), version, since)])
         return int(replies[0][3])
 
-    def _write_call(self, write: Write, above: int, over: int | str = "") -> Call:
+    def _write_call(self, write: Write, above: int, over: int | str = "", since: int | str = "") -> Call:
         item, replayed = write.item, write.version or 0
         key = Key(item.persona, item.id)
         said = None if replayed else write.dedup
@@ -113,6 +115,7 @@ class RedisHotTier(RedisLiving):
         return keys, (
             member_of(key), key.id, pack(item.to_json()), self._dedup_ms if said else 0, NUDGE_MS, self._outbox_limit,
             f"{self._records}{key.persona}:", above, replayed, self._space, over,
+            since, time_of(item), item.access_count, micros_of(item.last_access),
         )  # fmt: skip
 
     def _changed_keys(self, key: Key) -> tuple[str, ...]:
@@ -177,7 +180,12 @@ class RedisHotTier(RedisLiving):
     def requeue(self, keys: Sequence[tuple[Key, int]]) -> None:
         """See HotTier."""
         if keys:
-            rows = [part for key, version in keys for part in (*key, version)]
+            with self._server.mapped("requeue") as redis, redis.pipeline(transaction=False) as pipe:
+                for key, _ in keys:
+                    pipe.hmget(self._records + member_of(key), "b", "v")
+                bodies = pipe.execute()
+            times = map(_time_in, bodies)
+            rows = [part for (key, version), at in zip(keys, times, strict=True) for part in (*key, version, at)]
             self._server.run("requeue", self._queues, self._space, *rows)
 
     def standings(self, keys: Sequence[Key]) -> list[Standing | None]:
@@ -285,3 +293,8 @@ class RedisHotTier(RedisLiving):
     def close(self) -> None:
         """See HotTier."""
         self._server.close()
+
+
+def _time_in(row: Sequence[bytes | None]) -> str:
+    """The TIME of the record in a row (body, version); empty where it cannot be read, or there is none."""
+    return next((time_of(record.item) for record in readable([row] if all(row) else [])), "")

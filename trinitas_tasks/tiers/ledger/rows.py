@@ -15,13 +15,13 @@ def minute(now: datetime) -> datetime:
 
 
 def kept(text: str) -> str:
-    """A text as a row keeps it: not longer than others, and without what no UTF-8 can carry.
+    """A text as a row keeps it: no longer than others, and in one line that hides nothing.
 
-    >>> kept("a" * 501) == "a" * 499 + "…", kept("\\ud800")
-    (True, '?')
+    >>> kept("a" * 501) == "a" * 499 + "…", kept("token x\\n\\u202euser")
+    (True, 'token x??user')
     """
     short = text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
-    return short.encode(errors="replace").decode()
+    return "".join(each if each.isprintable() else "?" for each in short)
 
 
 def kept_if(text: str | None) -> str | None:

@@ -29,10 +29,14 @@ for i = 3, #ARGV, 5 do
   local persona, id, version, ttl_ms = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3] * 1000
   local member = persona .. ':' .. id
   local record = space .. 'rec:' .. member
-  local f = redis.call('HMGET', record, 'v', 'x', 'c')
+  local f = redis.call('HMGET', record, 'v', 'x', 'c', 't')
   if f[1] == version then
     redis.call('ZREM', KEYS[1], member)
     redis.call('ZREM', space .. 'pending:' .. persona, id)
+    if f[4] then
+      redis.call('ZREM', space .. 'times:' .. persona, f[4] .. id)
+      redis.call('HDEL', record, 't')
+    end
     if ttl_ms == 0 then
       struck(member)
       redis.call('ZREM', space .. 'leaving', member)

@@ -16,7 +16,8 @@ local now = string.format('%.0f', now_us)
 if till > 0 and now_us > till then
   return redis.error_reply('LATE ' .. now)
 end
-local old = redis.call('HGET', record, 'v')
+local f = redis.call('HMGET', record, 'v', 't')
+local old, place = f[1], f[2]
 local standing = tonumber(old) or 0
 if replayed > 0 and replayed <= standing then
   return {0, old, now}
@@ -52,6 +53,7 @@ redis.call('DEL', record)
 redis.call('HSET', record, 'g', '1', 'v', stands)
 redis.call('ZREM', outbox, ARGV[1])
 redis.call('ZREM', pending, ARGV[2])
+if place then redis.call('ZREM', space .. 'times:' .. owner, place .. ARGV[2]) end
 redis.call('ZADD', graves, math.floor(now_us / 1000), ARGV[1])
 redis.call('INCR', generation)
 if redis.call('SET', nudge, '1', 'NX', 'PX', ARGV[3]) then

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 -- What stands under these versions is to be archived (a record) or erased (a mark) again.
 -- KEYS: outbox, graves
--- ARGV: space (the namespace and a colon), then for each: persona, id, version
+-- ARGV: space (the namespace and a colon), then for each: persona, id, version, its place among the persona's times
 local space = ARGV[1]
 local time = redis.call('TIME')
 local now_ms = math.floor((time[1] * 1000000 + time[2]) / 1000)
 -- include _books
-for i = 2, #ARGV, 3 do
-  local persona, id, version = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+for i = 2, #ARGV, 4 do
+  local persona, id, version, place = unpack(ARGV, i, i + 3)
   local member = persona .. ':' .. id
   local record = space .. 'rec:' .. member
   local f = redis.call('HMGET', record, 'v', 'g')
@@ -23,6 +23,10 @@ for i = 2, #ARGV, 3 do
       redis.call('HSET', record, unpack(redis.call('HGETALL', record)))
       redis.call('ZADD', KEYS[1], now_ms, member)
       redis.call('ZADD', space .. 'pending:' .. persona, now_ms, id)
+      if place ~= '' then
+        redis.call('HSET', record, 't', place)
+        redis.call('ZADD', space .. 'times:' .. persona, 0, place .. id)
+      end
       redis.call('INCR', space .. 'gen:' .. persona)
     end
   end

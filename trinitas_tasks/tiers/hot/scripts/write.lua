@@ -3,14 +3,18 @@
 -- KEYS: record, outbox, graves, pending, generation, nudge, clock, grants, granting, dedup
 -- ARGV: member, id, body, dedup_ms (0: off), nudge_ms, outbox_limit, record prefix of the persona,
 --       above (the highest version that the caller has seen), version of a replayed write (0: none),
---       space (the namespace and a colon), the version that it replaces ('': whatever stands),
+--       space (the namespace and a colon), the version that it replaces ('': whatever stands), the generation of
+--       the persona with which it does so ('': any), its place among the persona's times,
+--       access count and last access (us) where it replaces what does not stand here,
 --       until (us: a write that comes later was given up by its caller and must not take effect; 0: any time)
 -- Returns: id, fresh (0 or 1), nudge (0 or 1), the version that stands ('0': none here; of one that would have replaced
 -- another version: '0', too), the time (us)
 local record, outbox, graves, pending, generation, nudge, clock, grants, granting, dedup = unpack(KEYS)
 local member, id, body, dedup_ms, nudge_ms, limit, prefix = unpack(ARGV)
-local above, replayed, space, till = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10], tonumber(ARGV[12])
-local replaced = ARGV[11] ~= '' and ARGV[11]
+local above, replayed, space, till = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10], tonumber(ARGV[16])
+local replaced, since, place = ARGV[11] ~= '' and ARGV[11], ARGV[12], ARGV[13]
+local count, last = ARGV[14], ARGV[15]
+local times = space .. 'times:' .. string.match(member, '^[^:]+')
 -- include _books
 local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
@@ -27,10 +31,15 @@ if dedup_ms ~= '0' then
     return {known, 0, 0, first[1] or '0', now}
   end
 end
-local old = redis.call('HMGET', record, 'v', 'b', 'g', 'x', 'c', 'a')
+local old = redis.call('HMGET', record, 'v', 'b', 'g', 'x', 'c', 'a', 't')
 local standing = tonumber(old[1]) or 0
 local over = old[4] and tonumber(old[4]) <= now_ms  -- past its time: nothing stands
-if replaced and old[1] and not over and (old[3] or old[1] ~= replaced) then
+local stood = old[1] and not over
+if replaced and stood and (old[3] or old[1] ~= replaced) then
+  return {id, 0, 0, '0', now}
+end
+-- another version may have been written, archived and evicted since the caller asked the archive
+if replaced and since ~= '' and since ~= (redis.call('GET', generation) or '0') then
   return {id, 0, 0, '0', now}
 end
 local repeated = replayed == 0 and old[2] == body  -- the same call again
@@ -49,10 +58,21 @@ redis.call('SET', clock, string.format('%.0f', math.max(highest, version)))
 struck(member)
 if old[4] then redis.call('ZREM', space .. 'leaving', member) end
 redis.call('DEL', record)
-redis.call('HSET', record, 'b', body, 'v', stands)
-if replaced and old[5] and old[6] then redis.call('HSET', record, 'c', old[5], 'a', old[6]) end  -- the same memory
+redis.call('HSET', record, 'b', body, 'v', stands, 't', place)
+if replaced then  -- it is the same memory: its reads, with those that are not settled yet
+  if stood then
+    count, last = old[5], old[6]
+  else
+    local used = redis.call('ZSCORE', space .. 'used', member)
+    count = string.format('%.0f', count + (tonumber(redis.call('ZSCORE', space .. 'uses', member)) or 0))
+    last = used and tonumber(used) > tonumber(last) and string.format('%.0f', tonumber(used)) or last
+  end
+  if count and last then redis.call('HSET', record, 'c', count, 'a', last) end
+end
 redis.call('ZADD', outbox, now_ms, member)
 redis.call('ZADD', pending, now_ms, id)
+if old[7] then redis.call('ZREM', times, old[7] .. id) end
+redis.call('ZADD', times, 0, place .. id)
 redis.call('ZREM', graves, member)
 redis.call('INCR', generation)
 if old[3] then  -- its mark goes, which ended also those grants that only the archive knows

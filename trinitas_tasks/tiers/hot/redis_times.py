@@ -1,0 +1,65 @@
+"""Times on Redis. Keys, all under the namespace:
+
+    times:PERSONA        zset   TIMEID of what is not archived yet, all of one score: in the order of their own times
+    rec:PERSONA:ID       hash   t: the TIME under which it stands there
+
+TIME is in microseconds since the year 1, in digits of one width: members are compared as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from trinitas_tasks.model import Key, MemoryItem
+from trinitas_tasks.policy.chronology import Bound, Place, Span, Stretch
+from trinitas_tasks.policy.micros import EPOCH, to_micros
+from trinitas_tasks.tiers.hot.redis_grants import MANY
+from trinitas_tasks.tiers.hot.redis_rolls import RedisRolls
+from trinitas_tasks.tiers.hot.rows import member_of, readable
+
+WIDTH: Final = 18
+SHIFT: Final = to_micros(EPOCH.replace(year=1))
+MOST: Final = 10**WIDTH - 1
+
+
+def time_of(item: MemoryItem) -> str:
+    """The TIME of a memory."""
+    return _time(to_micros(item.timestamp))
+
+
+def _time(micros: int) -> str:
+    return f"{min(max(micros - SHIFT, 0), MOST):0{WIDTH}d}"
+
+
+def _micros(time: str) -> int:
+    return int(time) + SHIFT
+
+
+def _limit(bound: Bound) -> str:
+    """As ZRANGEBYLEX takes it: the bound itself left out."""
+    return f"({_time(bound.at)}{bound.id}"
+
+
+class RedisTimes(RedisRolls):
+    """That part of RedisHotTier which implements Times."""
+
+    def waiting(self, persona: str, span: Span, limit: int) -> Stretch:
+        """See Times."""
+        low, high = map(_limit, span.bounds(persona))
+        prefix = f"{self._records}{persona}:"
+        rows = self._server.run(
+            "waiting", [self._name("times", persona)], low, high, int(span.newest_first), limit, prefix, WIDTH
+        )
+        last = rows[-1][0].decode() if len(rows) == limit else None
+        end = last and Place(_micros(last[:WIDTH]), persona, last[WIDTH:])
+        return Stretch(list(readable(row[1:] for row in rows)), end or None)
+
+    def places(self, keys: Sequence[Key]) -> list[Place]:
+        """See Times."""
+        found: list[Place] = []
+        for start in range(0, len(keys), MANY):
+            some = keys[start : start + MANY]
+            times = self._server.run("places", [], self._records, *map(member_of, some))
+            found += [Place(_micros(time.decode()), *key) for key, time in zip(some, times, strict=True) if time]
+        return found
