@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
@@ -14,6 +15,7 @@ from celery.result import AsyncResult
 
 from trinitas_tasks.errors import DeadlineExceeded, TrinitasError, Unavailable
 from trinitas_tasks.settings import Settings, hide_password
+from trinitas_tasks.tasks import patience
 from trinitas_tasks.tasks.config import INSPECT_SECONDS, MESSAGING_ERRORS, ROUTES, SEARCH, producer_config
 from trinitas_tasks.tasks.shown import briefly
 from trinitas_tasks.tiers.breaker import Breaker
@@ -140,8 +142,17 @@ class CeleryDispatcher:
 
 
 def _waited(result: AsyncResult, seconds: float) -> Any:
+    until = time.monotonic() + seconds
     try:
-        return result.get(timeout=seconds)
+        while True:
+            left = max(until - time.monotonic(), 0.0)
+            step = patience.look_after(left)
+            try:
+                return result.get(timeout=step)
+            except CeleryTimeoutError:
+                if step == left:
+                    raise
+            patience.check()
     except BaseException:
         # else the garbage collector does so, and complains when Redis is away
         backend, result.backend = result.backend, None

@@ -14,6 +14,7 @@ from trinitas_tasks.interfaces.cli import (
     importing,
     letters,
     living,
+    mcp,
     memory,
     mending,
     migrating,
@@ -32,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 memory.register(app)
+mcp.register(app)
 recall.register(app)
 sharing.register(app)
 importing.register(app)
