@@ -12,6 +12,7 @@ from trinitas_tasks.policy.chronology import Place, Span, Stretch
 from trinitas_tasks.tiers.hot.caches import Expiring
 from trinitas_tasks.tiers.hot.interface import (
     Claimed,
+    Counts,
     Finished,
     Forgotten,
     Grave,
@@ -44,6 +45,7 @@ class MemoryHotTier(MemoryCopies):
         self._graves: dict[Key, datetime] = {}
         self._pending: dict[Key, datetime] = {}
         self._said: Expiring[tuple[str, str], str] = Expiring(clock)
+        self._written = 0
 
     @property
     def fence(self) -> int:
@@ -80,6 +82,7 @@ class MemoryHotTier(MemoryCopies):
         self.changed([key.persona, *self._grantees(key)])
         if said:
             self._said.keep(said, key.id, self._dedup_seconds)
+        self._written += 1
         return key, True
 
     def _version(self, old: Kept | None, replayed: int, above: int) -> int:
@@ -219,6 +222,23 @@ class MemoryHotTier(MemoryCopies):
         with self._lock:
             some = [key for key in self._kept if hash(key) % SCAN_STEPS == cursor]
             return (cursor + 1) % SCAN_STEPS, [each for key in some if (each := self._standing(key))]
+
+    def counts(self) -> Counts:
+        """See Counting."""
+        with self._lock:
+            now, copies, reads = self._clock(), self.copies(), self.reads()
+            overdue = max(((now - due).total_seconds() for due in self._outbox.values()), default=0.0)
+            return Counts(
+                outbox=len(self._outbox),
+                graves=len(self._graves),
+                overdue_seconds=max(0.0, overdue),
+                written=self._written,
+                read=sum(each.read for each in reads),
+                fetched=sum(each.fetched for each in reads),
+                searched=sum(each.asked for each in self.searches()),
+                copies=copies.count,
+                copies_bytes=copies.bytes,
+            )
 
     def due(self) -> bool:
         """See HotTier."""
