@@ -81,7 +81,7 @@ class MemoryClient:
             cache_seconds=settings.redis_ttl_cache,
             retry_seconds=settings.retry_delay,
         )
-        self._admission = Admission(settings.max_content_kb, dedup=bool(settings.dedup_seconds))
+        self._admission = Admission(settings.max_content_kb, bool(settings.dedup_seconds), settings.secrets)
         self._answering = Answering(self._front, hot, archive, cache_seconds=settings.redis_ttl_cache)
         self._acquaintance = Acquaintance(hot, spool, lambda: str(self.ask("roster", deadline_ms=ROSTER_MS)))
 

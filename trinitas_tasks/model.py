@@ -139,12 +139,13 @@ class MemoryItem(BaseModel):
         return data
 
     @classmethod
-    def build(cls, **fields: Any) -> Self:
-        """Make one from a caller's fields. Raises: InvalidMemory, naming the field and what is wrong."""
+    def build(cls, *, quote: bool = True, **fields: Any) -> Self:
+        """Make one from a caller's fields. Raises: InvalidMemory, naming the field, what is wrong and, with ``quote``,
+        the beginning of what was given."""
         try:
             return cls(**fields)
         except ValidationError as error:
-            raise InvalidMemory(complaint(error)) from None
+            raise InvalidMemory(complaint(error, quote=quote)) from None
         except RecursionError:
             raise InvalidMemory(f"content: nested more than {MAX_DEPTH} levels deep") from None
 
@@ -188,12 +189,13 @@ GROUPED = ("filters", "boosts")
 """Fields of a question that callers give one by one."""
 
 
-def complaint(error: ValidationError) -> str:
+def complaint(error: ValidationError, *, quote: bool = True) -> str:
     """A pydantic error as one line for people: ``field: what is wrong``, joined by semicolons."""
     parts = []
     for each in error.errors(include_url=False, include_context=False):
         where = ".".join(str(part) for part in each["loc"] if part not in GROUPED) or "input"
-        parts.append(f"{where}: {each['msg'].removeprefix('Value error, ')} (got {_shown(each['input'])})")
+        got = f" (got {_shown(each['input'])})" if quote else ""
+        parts.append(f"{where}: {each['msg'].removeprefix('Value error, ')}{got}")
     return "; ".join(parts)
 
 

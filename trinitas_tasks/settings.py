@@ -141,6 +141,10 @@ class Settings(BaseSettings):
         False, "TRINITAS_ALL_PERSONAS", "recall.all_personas", "whether a recall may search the memories of everybody"
     )
 
+    secrets: Literal["allow", "mask", "refuse"] = _field(
+        "allow", "TRINITAS_SECRETS", "memory.secrets", "what becomes of keys and tokens of known forms in memories"
+    )
+
     batch_size: Annotated[int, Field(ge=1, le=5000)] = _field(
         100, "BATCH_SIZE", "performance.batch_size", "memories one ingest transaction archives"
     )

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from trinitas_tasks.policy.naming import renamed
+
 if TYPE_CHECKING:
     import regex
 
@@ -135,23 +137,10 @@ def _marked(value: Any, found: Counter[str]) -> Any:
         case list() | tuple():
             return [_marked(each, found) for each in value]
         case dict():
-            return _object(value, found)
+            names = renamed(value, lambda key: _text(key, found))
+            return {name: _marked(value[key], found) for key, name in names}
         case _:
             return value
-
-
-def _object(value: Mapping[str, Any], found: Counter[str]) -> dict[str, Any]:
-    """Keys that become the same are told apart by a number: no value is lost."""
-    shown: dict[str, Any] = {}
-    taken = {key for key in value if clean(key)}
-    for key, each in value.items():
-        name = unique = _text(key, found)
-        number = 1
-        while unique in shown or (unique in taken and unique != key):
-            number += 1
-            unique = f"{name} ({number})"
-        shown[unique] = _marked(each, found)
-    return shown
 
 
 def _text(text: str, found: Counter[str]) -> str:

@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from trinitas_tasks.errors import InvalidMemory
 from trinitas_tasks.model import MemoryItem, MemoryType, new_id
+from trinitas_tasks.policy import secrets
 from trinitas_tasks.tiers.hot.interface import Write
 
 GIVEN: Final = frozenset(MemoryItem.model_fields) - {"last_access", "access_count"}
@@ -19,10 +20,12 @@ GIVEN: Final = frozenset(MemoryItem.model_fields) - {"last_access", "access_coun
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Lets in what may be stored. ``dedup``: the same said again is the same memory."""
+    """Lets in what may be stored. ``dedup``: the same said again is the same memory. ``secrets``: what becomes of keys
+    and tokens in it (see policy.secrets); unless they are allowed, no error quotes what was given."""
 
     max_content_kb: int
     dedup: bool
+    secrets: Literal["allow", "mask", "refuse"] = "allow"
 
     def new(self, given: Mapping[str, Any], persona: str | None, now: datetime) -> Write:
         """A memory to write; where none is given, it is ``persona``'s. Raises: InvalidMemory."""
@@ -32,16 +35,19 @@ class Admission:
         if fields.setdefault("persona", persona) is None:
             raise InvalidMemory("persona: a memory belongs to one: pass persona=, here or to connect()")
         always = {"content": None, "type": MemoryType.EPISODIC, "timestamp": now, "id": new_id(now)}
-        item = self._sized(MemoryItem.build(**(always | fields)))
+        item = self._built(always | fields)
         # with an id of its own a memory says which one it is: nothing to guess from its words
         dedup = _said(item, "timestamp" in fields) if self.dedup and "id" not in fields else None
         return Write(item, dedup)
 
     def changed(self, item: MemoryItem, changes: Mapping[str, Any]) -> MemoryItem:
         """The memory with these fields. Raises: InvalidMemory."""
-        return self._sized(MemoryItem.build(**{**dict(item), **changes}))
+        return self._built({**dict(item), **changes})
 
-    def _sized(self, item: MemoryItem) -> MemoryItem:
+    def _built(self, fields: Mapping[str, Any]) -> MemoryItem:
+        item = MemoryItem.build(quote=self.secrets == "allow", **fields)
+        if self.secrets != "allow":
+            item = secrets.mask(item) if self.secrets == "mask" else secrets.refuse(item)
         size = len(item.to_json())
         if size > self.max_content_kb * 1024:
             raise InvalidMemory(
