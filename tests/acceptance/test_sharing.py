@@ -17,6 +17,7 @@ from tests.support import wait_until
 from trinitas_tasks import MemoryClient, Settings
 from trinitas_tasks.errors import NotFound
 from trinitas_tasks.local.stack import Stack
+from trinitas_tasks.policy.personas import Persona
 from trinitas_tasks.query import Recall
 from trinitas_tasks.runtime import Runtime
 
@@ -25,9 +26,11 @@ QUESTION = "Where is the treasure?"
 
 
 @pytest.fixture
-def other(persona: str) -> str:
-    """Another persona."""
-    return f"{persona}-x"
+def other(persona: str, operator: MemoryClient) -> str:
+    """Another persona; the command line knows it."""
+    name = f"{persona}-x"
+    operator.define(Persona(name=name))
+    return name
 
 
 def ids(found: Recall) -> list[str]:
