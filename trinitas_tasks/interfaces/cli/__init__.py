@@ -13,8 +13,8 @@ def main() -> None:
     try:
         # only here: whoever presses Ctrl-C while the commands are loaded wants to see no traceback either
         from trinitas_tasks.interfaces.cli import output  # noqa: PLC0415
-        from trinitas_tasks.interfaces.cli.app import app  # noqa: PLC0415
+        from trinitas_tasks.interfaces.cli.app import command  # noqa: PLC0415
 
-        output.run(app)
+        output.run(command())
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any, Final
 
 import typer
+import typer.main
 
 from trinitas_tasks.interfaces.cli import (
     backing_up,
@@ -83,3 +86,9 @@ def options(
     ] = False,
 ) -> None:
     """What concerns no single command."""
+
+
+@cache
+def command() -> Callable[..., Any]:
+    """All of it as one callable. To put it together takes longer than many a command."""
+    return typer.main.get_command(app)
