@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rich.columns import Columns
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 LATE_SECONDS: Final = 60.0
 """What is overdue for longer waits for nobody."""
 MB: Final = 1e6
+IDLE: Final = "nothing"
+NUMBERS: Final = frozenset({"waiting", "workers", "for", "seconds", "examined", "changed", "errors"})
 
 
 class Figure(NamedTuple):
@@ -97,7 +100,7 @@ def tables(look: Look, *, narrow: bool) -> Iterator[tuple[Sequence[str], Rows]]:
                 for worker in activity.workers
                 for each in worker.doing
             ]
-            + [(worker.name, "", "") for worker in activity.workers if not worker.doing],
+            + [(worker.name, IDLE, "") for worker in activity.workers if not worker.doing],
         )
     if runs is not None:
         wanted = ("task", "at", "changed") if narrow else ("task", "at", "seconds", "examined", "changed", "errors")
@@ -107,7 +110,7 @@ def tables(look: Look, *, narrow: bool) -> Iterator[tuple[Sequence[str], Rows]]:
 def _ran(run: Any) -> dict[str, str]:
     return {
         "task": run["task"],
-        "at": str(run["started"])[11:19],
+        "at": f"{datetime.fromisoformat(run['started']).astimezone():%H:%M:%S}",
         "seconds": f"{run['seconds']:.2f}",
         "examined": f"{run['examined']:,}",
         "changed": f"{run['changed']:,}",
@@ -124,9 +127,9 @@ def _problem(what: str, why: str) -> Text:
 
 
 def _table(columns: Sequence[str], rows: Rows) -> Table:
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for column in table.columns:
-        column.no_wrap, column.overflow = True, "ellipsis"
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for each in columns:
+        table.add_column(each, no_wrap=True, overflow="ellipsis", justify="right" if each in NUMBERS else "left")
     for row in rows:
-        table.add_row(*(Text(visible(each)) for each in row))
+        table.add_row(*(Text(visible(each), "dim" if each == IDLE else "") for each in row))
     return table
