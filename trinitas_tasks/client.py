@@ -22,6 +22,7 @@ from trinitas_tasks.services.answering import Answering
 from trinitas_tasks.services.condition import Health, Stats
 from trinitas_tasks.services.front import Front
 from trinitas_tasks.settings import Settings, load_settings
+from trinitas_tasks.tasks import patience
 from trinitas_tasks.tasks.config import QUEUES
 from trinitas_tasks.tasks.dispatch import CeleryDispatcher, Dispatcher
 from trinitas_tasks.tasks.pulse import Pulse, pulse
@@ -321,6 +322,7 @@ class MemoryClient:
                         f"{key.persona}:{key.id} is safe in Redis, but was not archived within {ARCHIVE_SECONDS} s: "
                         "does an ingest worker run? (`trinitas status`)"
                     )
+                patience.check()
                 time.sleep(POLL_SECONDS)
 
     # Reading.

@@ -113,6 +113,37 @@ def test_what_is_cold_is_found_only_when_asked_for(archive: Archive) -> None:
     assert found(archive, "one", "two") == archive.matching("athena", Filters(), 10) == ["m1"]
 
 
+def test_links_stay_as_long_as_both_ends_say_what_they_said(archive: Archive) -> None:
+    def links() -> list[str | None]:
+        return [each and each.representative for each in archive.lives("athena", ["m1", "m2", "m3"])]
+
+    def link() -> None:
+        archive.turn([Turn(Key("athena", id_), found.record.version, representative="m1") for id_, found in others()])
+
+    def others() -> list[tuple[str, Life]]:
+        return [(id_, found) for id_ in ("m2", "m3") if (found := archive.lives("athena", [id_])[0])]
+
+    archive.store([row("same", 1, id=id_) for id_ in ("m1", "m2", "m3")])
+    archive.store([row("same", 1, id="m2", persona="hera")])
+    archive.turn([Turn(Key("hera", "m2"), 1, representative="m1")])
+    link()
+    archive.store([row("same", 2, id=id_, tags=("new",), type="working") for id_ in ("m1", "m2")])
+    assert links() == [None, "m1", "m1"]
+    archive.store([row("other", 3, id="m2")])
+    assert links() == [None, None, "m1"]
+    link()
+    archive.store([row("other", 1, id="m1")])  # late: it is not what stands
+    assert links() == [None, "m1", "m1"]
+    archive.store([row("other", 3, id="m1")])
+    assert links() == [None, None, None]
+    link()
+    archive.erase([(Key("athena", "m1"), 9)])
+    assert links() == [None, None, None]
+    kept = archive.lives("hera", ["m2"])[0]
+    assert kept is not None
+    assert kept.representative == "m1"
+
+
 def test_a_newer_version_keeps_what_is_the_memorys_and_begins_anew(archive: Archive) -> None:
     archive.store([row(access_count=1)])
     use = Use(M1, 2, NOW, 3.5, NOW + DAY)

@@ -18,7 +18,7 @@ from trinitas_tasks.interfaces.book import Book, Done
 from trinitas_tasks.model import MemoryItem, check_id, check_persona, utc_now
 from trinitas_tasks.policy.access import Principal, Right
 from trinitas_tasks.policy.life import BY_PERSONA, task_named
-from trinitas_tasks.policy.personas import Persona
+from trinitas_tasks.policy.personas import FIVE, Persona
 from trinitas_tasks.query import Page, Recall
 from trinitas_tasks.services.condition import Health, Stats
 from trinitas_tasks.tiers.ledger.interface import Ledger
@@ -144,6 +144,15 @@ class Door:
         """The personas that the principal acts for, by name."""
         mine = self.principal.personas
         return {name: each for name, each in self.client.personas().items() if mine is None or name in mine}
+
+    def persona(self, name: str) -> Persona:
+        """What is known of one of them; nothing but its name while nobody can tell. Raises: UnknownPersona."""
+        whose = self._reads(name)
+        try:
+            known = self.client.personas()
+        except Unavailable:
+            known = dict(FIVE)
+        return known.get(whose) or Persona(name=whose)
 
     def analytics(self, *, persona: str | None = None) -> dict[str, Any]:
         """Figures on a persona's memories and recommendations; of everybody with the right to administer."""

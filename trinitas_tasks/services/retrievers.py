@@ -161,28 +161,42 @@ class Retrievers:
         return sorted({*self.scope.owners, *(key.persona for key in self.scope.granted)})
 
     def _matches(self, owner: str, depth: int) -> Iterator[tuple[Key, float]]:
-        query = self.query
-        lent = None if owner in self.scope.owners else frozenset(k.id for k in self.scope.granted if k.persona == owner)
+        query, fulltext = self.query, self.tiers.fulltext
         phrases = tuple(tuple(terms(phrase)) for phrase in query.phrases)
-        wanted = Wanted(query_terms(query.text), phrases, query.filters, lent)
+        wanted = Wanted(query_terms(query.text), phrases, query.filters)
+        lent = None if owner in self.scope.owners else self._lent_by(owner)
         for cold in (False, True) if query.filters.include_archived else (False,):
-            for match in self.tiers.fulltext.search(owner, wanted, depth, cold=cold):
-                yield Key(owner, match.id), match.coverage
-        for match in self.tiers.fulltext.score(owner, wanted, self._pending):
-            yield Key(owner, match.id), match.coverage
+            if lent is None:
+                found = fulltext.search(owner, wanted, depth, cold=cold)
+            else:
+                found = fulltext.lent(query.persona, owner, wanted, lent, depth, cold=cold)
+            yield from ((Key(owner, match.id), match.coverage) for match in found)
+        pending = [item for item in self._pending if item.persona == owner]
+        if lent is None:
+            found = fulltext.score(owner, wanted, pending)
+        else:
+            found = fulltext.lent_newly(query.persona, wanted, pending)
+        yield from ((Key(owner, match.id), match.coverage) for match in found)
+
+    def _lent_by(self, owner: str) -> frozenset[str]:
+        """The ids of what this one lets the reader see."""
+        return frozenset(key.id for key in self.scope.granted if key.persona == owner)
 
     def _stand_ins(self, owner: str, depth: int) -> Iterator[tuple[Key, float]]:
         """What the archive's own full text finds. Its scores are scaled to the best: they do not tell how much of the
-        question that covers."""
+        question that covers. Of another's memories each is looked at by itself."""
         words, filters = query_terms(self.query.text), self.query.filters
-        search = lambda: self.tiers.archive.search_text(owner, list(words), depth, filters=filters)  # noqa: E731
-        matches = self.ask("archive", search)
-        top = max((match.score for match in matches), default=0.0) or 1.0
-        for match in matches:
-            if self.scope.admits(key := Key(owner, match.id)):
-                yield key, STAND_IN * match.score / top
-        for item in self._pending:
-            if item.persona == owner and (share := coverage(words, item)):
+        items = [item for item in self._pending if item.persona == owner]
+        if owner in self.scope.owners:
+            search = lambda: self.tiers.archive.search_text(owner, list(words), depth, filters=filters)  # noqa: E731
+            matches = self.ask("archive", search)
+            top = max((match.score for match in matches), default=0.0) or 1.0
+            yield from ((Key(owner, match.id), STAND_IN * match.score / top) for match in matches)
+        else:
+            lent = self.hydrator.read(Key(owner, each) for each in self._lent_by(owner))
+            items += [read.item for read in lent.values() if self.admits(read.item)]
+        for item in items:
+            if share := coverage(words, item):
                 yield Key(owner, item.id), STAND_IN * share
 
     # By meaning.

@@ -16,6 +16,7 @@ from kombu.exceptions import ChannelError
 
 from trinitas_tasks.errors import DeadlineExceeded, TrinitasError, Unavailable
 from trinitas_tasks.settings import Settings, hide_password
+from trinitas_tasks.tasks import patience
 from trinitas_tasks.tasks.activity import Activity, Doing, Worker
 from trinitas_tasks.tasks.config import INSPECT_SECONDS, MESSAGING_ERRORS, QUEUES, ROUTES, SEARCH, producer_config
 from trinitas_tasks.tasks.shown import briefly
@@ -184,8 +185,17 @@ def _doing(request: Mapping[str, Any], now: float) -> Doing:
 
 
 def _waited(result: AsyncResult, seconds: float) -> Any:
+    until = time.monotonic() + seconds
     try:
-        return result.get(timeout=seconds)
+        while True:
+            left = max(until - time.monotonic(), 0.0)
+            step = patience.look_after(left)
+            try:
+                return result.get(timeout=step)
+            except CeleryTimeoutError:
+                if step == left:
+                    raise
+            patience.check()
     except BaseException:
         # else the garbage collector does so, and complains when Redis is away
         backend, result.backend = result.backend, None

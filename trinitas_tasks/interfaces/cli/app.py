@@ -22,6 +22,7 @@ from trinitas_tasks.interfaces.cli import (
     letters,
     listing,
     living,
+    mcp,
     memory,
     mending,
     migrating,
@@ -74,6 +75,7 @@ for each in (
     backing_up,
     migrating,
     evaluating,
+    mcp,
     completion,
 ):
     each.register(app)

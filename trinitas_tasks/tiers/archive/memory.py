@@ -82,6 +82,8 @@ class MemoryArchive(MemoryDefinitions):
                 newer.seq = next(self._seq)
             else:
                 newer.keep_of(held)
+                if not newer.says_the_same(held):
+                    self._unlink(key)
             self._memories[key] = held = newer
         self._add_vectors(held, row)
         self._erased.pop(key, None)

@@ -8,8 +8,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of all personas together. ``written``, ``read``, ``fetched`` and ``searched`` only grow, until the server is
-    emptied: of two looks the difference tells."""
+    """Of all personas together. ``written``, ``read``, ``fetched`` and ``searched`` only grow, until the server starts
+    anew: of two looks the difference tells."""
 
     outbox: int
     """Memories that wait to be archived."""

@@ -44,7 +44,7 @@ class MemoryHotTier(MemoryCopies):
         self._outbox: dict[Key, datetime] = {}
         self._graves: dict[Key, datetime] = {}
         self._pending: dict[Key, datetime] = {}
-        self._said: Expiring[tuple[str, str], str] = Expiring(clock)
+        self._said: Expiring[tuple[str, str], tuple[str, int]] = Expiring(clock)
         self._written = 0
 
     @property
@@ -64,10 +64,8 @@ class MemoryHotTier(MemoryCopies):
     def _write(self, write: Write, above: int) -> tuple[Key, bool]:
         key, replayed = Key(write.item.persona, write.item.id), write.version or 0
         said = (key.persona, write.dedup) if write.dedup and not replayed else None
-        if said and (known := self._said.get(said)):
-            first = self._live(Key(key.persona, known))
-            if first is None or first.body is not None:
-                return Key(key.persona, known), False
+        if said and (known := self._known(*said)):
+            return known, False
         old, body = self._live(key), write.item.to_json()
         if old and (replayed <= old.version if replayed else old.body == body):
             return key, False
@@ -81,9 +79,17 @@ class MemoryHotTier(MemoryCopies):
         self._graves.pop(key, None)
         self.changed([key.persona, *self._grantees(key)])
         if said:
-            self._said.keep(said, key.id, self._dedup_seconds)
+            self._said.keep(said, (key.id, self._kept[key].version), self._dedup_seconds)
         self._written += 1
         return key, True
+
+    def _known(self, persona: str, said: str) -> Key | None:
+        """The memory that says so, unless it says something else by now."""
+        if (known := self._said.get((persona, said))) is None:
+            return None
+        memory_id, version = known
+        first = self._live(key := Key(persona, memory_id))
+        return key if first is None or (first.body is not None and first.version == version) else None
 
     def _version(self, old: Kept | None, replayed: int, above: int) -> int:
         """The version of a change: of a replayed one its own, else greater than all that is known."""
@@ -229,15 +235,9 @@ class MemoryHotTier(MemoryCopies):
             now, copies, reads = self._clock(), self.copies(), self.reads()
             overdue = max(((now - due).total_seconds() for due in self._outbox.values()), default=0.0)
             return Counts(
-                outbox=len(self._outbox),
-                graves=len(self._graves),
-                overdue_seconds=max(0.0, overdue),
-                written=self._written,
-                read=sum(each.read for each in reads),
-                fetched=sum(each.fetched for each in reads),
-                searched=sum(each.asked for each in self.searches()),
-                copies=copies.count,
-                copies_bytes=copies.bytes,
+                *(len(self._outbox), len(self._graves), max(0.0, overdue), self._written),
+                *(sum(each.read for each in reads), sum(each.fetched for each in reads)),
+                *(sum(each.asked for each in self.searches()), copies.count, copies.bytes),
             )
 
     def due(self) -> bool:

@@ -1,0 +1,1 @@
+"""The MCP server: memories as tools of agents, over stdio and HTTP."""
