@@ -271,12 +271,12 @@ class Front:
 
     def spooled(self, personas: Sequence[str]) -> list[MemoryItem]:
         """What waits in the spool, the newest of each persona."""
+        if self._nothing_waits():
+            return []
         return [record.item for persona in personas for record in self.waiting(persona)]
 
     def waiting(self, persona: str) -> list[Record]:
-        """The persona's newest writes that wait in the spool, at most PENDING."""
-        if self._nothing_waits():
-            return []
+        """The persona's newest writes that wait in the spool, at most PENDING. Raises: Unavailable."""
         entries = self._spool.pending(persona, PENDING)
         return [Record(entry.item, entry.version) for entry in entries if entry.item is not None]
 
