@@ -236,7 +236,7 @@ class Front:
         states: Sequence[Scoped] = hot.read_scoped(reader, keys, touch=False) if hot else [None] * len(keys)
         found: dict[Key, MemoryItem] = {}
         for key, state, entry in zip(keys, states, spooled, strict=True):
-            newest = max(records[key], state, key=_version) if isinstance(state, Record) else state or records[key]
+            newest = max(state, records[key], key=_version) if isinstance(state, Record) else state or records[key]
             kept = _scoped(newest, entry, own=key.persona == reader)
             if kept is not None and (hot or kept.version >= self._known.get(key, 0)):
                 self._saw(kept.version)

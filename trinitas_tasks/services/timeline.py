@@ -38,7 +38,7 @@ def timeline(
     items: dict[Key, MemoryItem] = {}
     for _ in range(STEPS):
         found, end = reading.step(span)
-        items = found | items  # what moves meanwhile stays where it was met
+        items |= found  # what has moved meanwhile is where it is now
         if end is None or len(items) > asked.limit:
             break
         span = span.beyond(end)
