@@ -17,8 +17,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 os.environ.setdefault("KMP_BLOCKTIME", "0")
-# torch and oneDNN each keep what they compiled for the last 1,024 shapes of a matrix product, 500 MB after some thousand
-# texts of all lengths: with these caps, and the padding below, they keep what is used
+# torch and oneDNN each keep what they compiled for the last 1,024 shapes of a matrix product, 500 MB in the end; with
+# these caps, and the padding below, what is used
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "128")
 
