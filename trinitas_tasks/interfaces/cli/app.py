@@ -10,6 +10,7 @@ import typer
 import typer.main
 
 from trinitas_tasks.interfaces.cli import (
+    access,
     backing_up,
     completion,
     condition,
@@ -64,6 +65,7 @@ for each in (
     forgetting,
     sharing,
     living,
+    access,
     condition,
     stack,
     top,
