@@ -10,6 +10,7 @@ import typer
 import typer.main
 
 from trinitas_tasks.interfaces.cli import (
+    access,
     backing_up,
     completion,
     condition,
@@ -66,6 +67,7 @@ for each in (
     sharing,
     living,
     personas,
+    access,
     condition,
     stack,
     top,
