@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tests.support import memory
 from trinitas_tasks.model import Key, MemoryItem, Record, utc_now
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.chronology import Span, Stretch
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
@@ -28,6 +29,7 @@ from trinitas_tasks.tiers.archive.memory import MemoryArchive
 from trinitas_tasks.tiers.archive.sql import SqlArchive
 
 MODEL = "model-a"
+NAMING = Naming(MODEL)
 KINDS = ("memory", "sql", "local")
 
 

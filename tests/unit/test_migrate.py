@@ -36,11 +36,11 @@ class Old:
 
     def prepare(self, place: Place, limit: int = 3) -> migrate.Prepared:
         world = self.world
-        return migrate.prepare(place, store=self.store, archive=world.archive, embedder=world.embedder, limit=limit)
+        return migrate.prepare(place, store=self.store, archive=world.archive, models=world.models, limit=limit)
 
     def settle(self, made: migrate.Prepared) -> migrate.Copied:
         world = self.world
-        return migrate.settle(made, migration=NAME, hot=world.hot, archive=world.archive, vectors=world.vectors)
+        return migrate.settle(made, migration=NAME, hot=world.hot, archive=world.archive, spaces=world.spaces)
 
     def copy_step(self, place: Place) -> migrate.Copied:
         return self.settle(self.prepare(place))
@@ -72,7 +72,7 @@ class Old:
         removed, kept, more = 0, 0, True
         while more:
             world = self.world
-            step = migrate.undo(migration=NAME, hot=world.hot, archive=world.archive, vectors=world.vectors, limit=3)
+            step = migrate.undo(migration=NAME, hot=world.hot, archive=world.archive, spaces=world.spaces, limit=3)
             removed, kept, more = removed + step.removed, kept + step.kept, step.more
         return removed, kept
 

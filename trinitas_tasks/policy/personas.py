@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from trinitas_tasks.errors import InvalidQuery, UnknownPersona
 from trinitas_tasks.model import MemoryType, Text, complaint
@@ -30,8 +31,17 @@ class Persona(BaseModel):
     """The primary tier of its memories of these types (see TRINITAS_ROUTING)."""
     rules: Rules | None = None
     """How its memories live (see TRINITAS_LIFE)."""
-    model: str | None = None
-    """The embedding model of its memories (see CHROMADB_MODEL)."""
+    model: Annotated[Text, Field(max_length=4096)] | None = None
+    """The embedding model of its memories, a shipped name or a folder (see CHROMADB_MODEL); None: as everybody's."""
+    model_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """The checksum of the weights in that folder (see TRINITAS_MODEL_SHA256)."""
+
+    @field_validator("model")
+    @classmethod
+    def _has_a_name(cls, model: str | None) -> str | None:
+        if model is not None and not 0 < len(PurePath(model).name) < 256:
+            raise ValueError("neither a model's name nor a folder")
+        return model
 
     @classmethod
     def build(cls, **fields: Any) -> Persona:
@@ -41,9 +51,22 @@ class Persona(BaseModel):
         except ValidationError as error:
             raise InvalidQuery(complaint(error)) from None
 
+    def edited(self, **given: Any) -> Persona:
+        """With what is given in the place of what was said before. Routing and rules change type by type and rule by
+        rule; None takes back what was said, so that the settings count again. Raises: InvalidQuery."""
+        fields = self.to_dict()
+        for name in ("routing", "rules"):
+            if isinstance(given.get(name), Mapping):
+                given[name] = _without_none({**(fields.get(name) or {}), **given[name]}) or None
+        return Persona.build(**_without_none({**fields, **given}))
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: no more than was said, since what was not is left to the settings."""
         return self.model_dump(mode="json", exclude_unset=True)
+
+
+def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 FIVE: Final[Mapping[str, Persona]] = {

@@ -48,7 +48,7 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
         try:
             if not run.spool.empty():
                 replay.replay(hot=run.hot, spool=run.spool)
-            rejoin.rejoin(run.settings.home / rejoin.RESTORED, hot=run.hot, archive=run.archive, model=run.model)
+            rejoin.rejoin(run.settings.home / rejoin.RESTORED, hot=run.hot, archive=run.archive, naming=run.naming)
         finally:  # a full outbox takes no replayed write before something was archived
             self.ingest()
         self.tell_roster()
@@ -92,7 +92,7 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
             self.archive_grants()
             batch = ingest.claim(
                 hot=run.hot,
-                embedder=run.embedder,
+                models=run.models,
                 limit=run.settings.batch_size * CLAIM_BATCHES,
                 lease_seconds=lease_seconds,
                 now=run.clock(),
@@ -114,7 +114,7 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
             batch,
             hot=run.hot,
             archive=run.archive,
-            vectors=run.vectors,
+            spaces=run.spaces,
             stays_of=run.stays_of,
             now=run.clock(),
             step=run.step,
@@ -131,8 +131,7 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
             count = forget.bury(
                 hot=run.hot,
                 archive=run.archive,
-                vectors=run.vectors,
-                model=run.model,
+                spaces=run.spaces,
                 limit=settings.batch_size,
                 lease_seconds=settings.lease_seconds,
             )
@@ -208,7 +207,7 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
             "by_type": by_type,
             "unindexed": stats.unindexed,
             "dead_letters": stats.dead_letters,
-            "vectors": self.runtime.vectors.count(persona),
+            "vectors": self.runtime.spaces.of(persona).count(persona),
         }
 
     def examine(self) -> dict[str, str | None]:

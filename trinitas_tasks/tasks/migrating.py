@@ -48,7 +48,7 @@ class Migrating(Lifecycle):
     def migrate_step(self, path: str, name: str, zone: str | None, place: Sequence[Any]) -> dict[str, Any]:
         """Copy the next memories of the store at this path; where to go on, None when it is done."""
         run, at = self.runtime, Place(*place)
-        settle = partial(migrate.settle, migration=name, hot=run.hot, archive=run.archive, vectors=run.vectors)
+        settle = partial(migrate.settle, migration=name, hot=run.hot, archive=run.archive, spaces=run.spaces)
         made = self._prepared(self._store(path, name, zone), at)
         done = sum(overlapped(made, settle, lambda _: None), start=migrate.Copied(at))
         return {
@@ -65,7 +65,7 @@ class Migrating(Lifecycle):
     def _prepared(self, store: LegacyFolder, place: Place) -> Iterator[migrate.Prepared]:
         run, until = self.runtime, time.monotonic() + STEP_SECONDS
         for _ in range(SLICES):
-            made = migrate.prepare(place, store=store, archive=run.archive, embedder=run.embedder, limit=SLICE)
+            made = migrate.prepare(place, store=store, archive=run.archive, models=run.models, limit=SLICE)
             yield made
             if made.some.place is None or time.monotonic() > until or run.stopping.is_set():
                 return
@@ -94,7 +94,7 @@ class Migrating(Lifecycle):
     def migrate_undo(self, name: str) -> dict[str, Any]:
         """Remove the next memories that came with this migration and were not changed since."""
         run = self.runtime
-        done = migrate.undo(migration=name, hot=run.hot, archive=run.archive, vectors=run.vectors, limit=SLICE)
+        done = migrate.undo(migration=name, hot=run.hot, archive=run.archive, spaces=run.spaces, limit=SLICE)
         return {"removed": done.removed, "kept": done.kept, "more": done.more}
 
     def _store(self, path: str, name: str, zone: str | None) -> LegacyFolder:

@@ -262,6 +262,15 @@ personas = Table(
 )
 """What is defined of personas, as JSON, and since when."""
 
+abandoned = Table(
+    "abandoned",
+    metadata,
+    Column("persona", String(64), primary_key=True),
+    Column("model", String(255), primary_key=True),
+    Column("since", BigInteger, nullable=False),
+)
+"""Of which models personas may have vectors left that nobody asks for any more."""
+
 marks = Table(
     "marks",
     metadata,

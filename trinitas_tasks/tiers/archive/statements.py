@@ -14,6 +14,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from trinitas_tasks.tiers.archive import fulltext
 from trinitas_tasks.tiers.archive.schema import (
+    abandoned,
     consolidations,
     counters,
     dead_letters,
@@ -180,6 +181,15 @@ def put_persona(dialect: str) -> Insert:
     statement = _insert(dialect, personas)
     return statement.on_conflict_do_update(
         index_elements=["name"], set_={"at": statement.excluded["at"], "body": statement.excluded.body}
+    )
+
+
+@cache
+def put_abandoned(dialect: str) -> Insert:
+    """Insert or replace."""
+    statement = _insert(dialect, abandoned)
+    return statement.on_conflict_do_update(
+        index_elements=["persona", "model"], set_={"since": statement.excluded.since}
     )
 
 
