@@ -10,6 +10,7 @@ import typer
 import typer.main
 
 from trinitas_tasks.interfaces.cli import (
+    access,
     backing_up,
     completion,
     condition,
@@ -27,6 +28,7 @@ from trinitas_tasks.interfaces.cli import (
     mending,
     migrating,
     output,
+    personas,
     recall,
     sharing,
     stack,
@@ -64,6 +66,8 @@ for each in (
     forgetting,
     sharing,
     living,
+    personas,
+    access,
     condition,
     stack,
     top,
