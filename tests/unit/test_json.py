@@ -20,10 +20,11 @@ from trinitas_tasks.model import Key
 from trinitas_tasks.tiers.archive.interface import DeadLetter
 
 OF_ATHENA = ("-p", "athena")
-SILENT = frozenset({"pin", "unpin", "feedback", "logs", "shell-completion", "dead-letters retry", "dead-letters drop"})
+SILENT = frozenset(
+    {"pin", "unpin", "feedback", "logs", "shell-completion", "token revoke", "mcp install"}
+    | {f"dead-letters {each}" for each in ("retry", "drop")}
+)
 """They print what they have to say, if anything, as text."""
-OTHERS = ("personas", "token", "audit", "mcp")
-"""Pages of their own say what these print."""
 
 
 @pytest.fixture
@@ -40,9 +41,8 @@ def given(trinitas: CommandLine) -> str:
 
 
 def test_every_command_that_has_the_option_is_documented() -> None:
-    mine = {name for name in named() if not name.startswith(OTHERS)}
-    undone = {"undo"}  # as consolidations
-    assert examples().keys() == mine - SILENT - undone - {"up", "restore"} | {"get", "edit"}
+    as_another = {"undo", "up", "restore"}
+    assert examples().keys() == named().keys() - SILENT - as_another | {"personas"}
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,16 @@ def test_of_an_undone_consolidation(given: str, trinitas: CommandLine) -> None:
     number = trinitas("consolidations", "--json").told[0]["number"]
     assert differences("consolidations", [trinitas("undo", str(number), "--json").told]) == []
     assert given
+
+
+def test_of_personas_and_tokens(trinitas: CommandLine) -> None:
+    assert differences("personas show", trinitas("personas", "show", "athena", "--json").told) == []
+    said = ("--about", "Carries messages.", "--focus", "couriers", "--route", "episodic=chromadb")
+    for line in (("personas", "add", "iris"), ("personas", "edit", "iris")):
+        assert differences(" ".join(line[:2]), trinitas(*line, *said, "--json").told) == []
+    for whose in (("-p", "athena"), ("--all-personas", "--expires", "never")):
+        assert differences("token create", trinitas("token", "create", *whose, "--json").told) == []
+    assert len(trinitas("token", "list", "--json").told) == 2
 
 
 def test_of_dead_letters(trinitas: CommandLine) -> None:
