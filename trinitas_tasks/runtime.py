@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -9,8 +10,10 @@ from functools import cached_property
 from typing import Any, Self, TypeVar, overload
 
 from trinitas_tasks.embedding.interface import Embedder
+from trinitas_tasks.embedding.models import Chosen, Load, Models, Shelf, chosen_by
 from trinitas_tasks.errors import TrinitasError
 from trinitas_tasks.model import MemoryType, utc_now
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.life import Rules
 from trinitas_tasks.policy.personas import Persona
 from trinitas_tasks.policy.ttl import Stay
@@ -20,6 +23,7 @@ from trinitas_tasks.services.ingest import Step
 from trinitas_tasks.services.life.cooling import Index
 from trinitas_tasks.services.reconcile import Cursor
 from trinitas_tasks.services.retrievers import Tiers
+from trinitas_tasks.services.spaces import Spaces
 from trinitas_tasks.settings import Settings
 from trinitas_tasks.tiers.archive.interface import Archive
 from trinitas_tasks.tiers.archive.owner import claim
@@ -31,6 +35,7 @@ from trinitas_tasks.tiers.spool.interface import Spool
 from trinitas_tasks.tiers.spool.sqlite import SqliteSpool
 from trinitas_tasks.tiers.vectors.interface import VectorTier
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 WORKER_TIMEOUT_SECONDS = 5.0
@@ -54,7 +59,8 @@ class built(cached_property[T]):
 class Runtime:
     """The tiers of one process, and what its jobs remember. Give any tier to use another, such as a stub.
 
-    ``step`` is told how far an ingest has come. ``clock`` may be simulated.
+    ``load`` loads a model that personas have of their own. ``step`` is told how far an ingest has come. ``clock`` may
+    be simulated.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class Runtime:
         embedder: Embedder | None = None,
         lexical: LexicalTier | None = None,
         spool: Spool | None = None,
+        load: Load | None = None,
         step: Step = lambda _: None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -84,6 +91,8 @@ class Runtime:
         self.rebuilding: list[str] = []
         self.mending_until = 0.0
         self.building = threading.RLock()
+        self.shelf = Shelf(load or self._loaded)
+        self._models: tuple[object, Models] | None = None
         given: dict[str, object] = {"hot": hot, "archive": archive, "vectors": vectors, "embedder": embedder}
         given |= {"lexical": lexical, "spool": spool}
         self.__dict__.update({name: tier for name, tier in given.items() if tier is not None})
@@ -140,19 +149,50 @@ class Runtime:
 
     @property
     def model(self) -> str:
-        """The name under which vectors are kept; asking for it loads no model."""
+        """The name under which the vectors of most personas are kept; asking for it loads no model."""
         embedder: Embedder | None = self.__dict__.get("embedder")
         return self.settings.model_name if embedder is None else embedder.name
 
     @property
+    def usual(self) -> Chosen:
+        """The model of whoever has none of their own."""
+        return Chosen(self.settings.chromadb_model, self.settings.model_sha256)
+
+    @property
+    def models(self) -> Models:
+        """The models in force now; asking for it loads none. Raises: Unavailable, ArchiveError."""
+        defined, name = self.personas.all(), self.model
+        if self._models is None or self._models[0] is not defined or self._models[1].naming.usual != name:
+            own = {each.name: its for each in defined.values() if (its := chosen_by(each, self.usual)) is not None}
+            self.shelf.keep_only(set(own.values()))
+            naming = Naming(name, {persona: its.name for persona, its in own.items()})
+            self._models = defined, Models(lambda: self.embedder, naming, own, self.shelf)
+        return self._models[1]
+
+    @property
+    def naming(self) -> Naming:
+        """Under which names whose vectors are kept. Raises: Unavailable, ArchiveError."""
+        return self.models.naming
+
+    @property
+    def spaces(self) -> Spaces:
+        """Where whose vectors are. Raises: Unavailable, ArchiveError."""
+        return Spaces(self.vectors, self.naming)
+
+    @property
     def index(self) -> Index:
         """What the lives of memories are about."""
-        return Index(self.hot, self.archive, self.vectors, self.model)
+        return Index(self.hot, self.archive, self.spaces)
 
     @property
     def tiers(self) -> Tiers:
         """What a search asks."""
-        return Tiers(self.hot, self.archive, self.vectors, self.fulltext, self.embedder)
+        try:
+            models = self.models
+        except TrinitasError as error:  # by words everybody is found all the same
+            logger.warning("searching as if nobody had a model of their own: %s", error)
+            models = Models(lambda: self.embedder, Naming(self.model))
+        return Tiers(self.hot, self.archive, self.vectors, self.fulltext, models)
 
     @built
     def spool(self) -> Spool:
@@ -163,17 +203,16 @@ class Runtime:
 
     @built
     def embedder(self) -> Embedder:
-        """The embedding model: several seconds, 500 MB."""
+        """The usual embedding model: several seconds, 500 MB."""
+        return self._loaded(self.usual)
+
+    def _loaded(self, chosen: Chosen) -> Embedder:
         # the lifecycle worker must never load torch
         from trinitas_tasks.embedding.sentence_transformer import (  # noqa: PLC0415
             SentenceTransformerEmbedder,
         )
 
-        return SentenceTransformerEmbedder(
-            self.settings.chromadb_model,
-            sha256=self.settings.model_sha256,
-            threads=self.embedding_threads,
-        )
+        return SentenceTransformerEmbedder(chosen.model, sha256=chosen.sha256, threads=self.embedding_threads)
 
     @built
     def personas(self) -> Defined:

@@ -17,16 +17,19 @@ from numpy.typing import NDArray
 
 from tests.support import memory
 from trinitas_tasks.model import Key, MemoryItem, Record, utc_now
+from trinitas_tasks.policy.assignment import Naming
+from trinitas_tasks.policy.chronology import Span, Stretch
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.driver import sqlite_driver
-from trinitas_tasks.tiers.archive.interface import UNFILTERED, Archive, Match, Reader, Row
+from trinitas_tasks.tiers.archive.interface import EVERYTHING, UNFILTERED, Archive, Match, Reader, Row
 from trinitas_tasks.tiers.archive.lives import Settlement, Turn, Use
 from trinitas_tasks.tiers.archive.local import LocalArchive
 from trinitas_tasks.tiers.archive.memory import MemoryArchive
 from trinitas_tasks.tiers.archive.sql import SqlArchive
 
 MODEL = "model-a"
+NAMING = Naming(MODEL)
 KINDS = ("memory", "sql", "local")
 
 
@@ -50,6 +53,18 @@ class LocallyRead(SqlArchive):
     def matching(self, persona: str, filters: Filters, limit: int) -> list[str]:
         """See Reader."""
         return self._reader.matching(persona, filters, limit)
+
+    def timeline(
+        self,
+        persona: str,
+        span: Span,
+        limit: int,
+        *,
+        filters: Filters = EVERYTHING,
+        shared: Sequence[Key] = (),
+    ) -> Stretch:
+        """See Reader."""
+        return self._reader.timeline(persona, span, limit, filters=filters, shared=shared)
 
     def followers(self, keys: Sequence[Key]) -> dict[Key, list[Follower]]:
         """See Reader."""

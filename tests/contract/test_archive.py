@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.archives import KINDS, MODEL, found, key, loaded, made, row
+from tests.contract.archives import KINDS, MODEL, NAMING, found, key, loaded, made, row
 from trinitas_tasks.model import Key, MemoryType
 from trinitas_tasks.tiers.archive.interface import Archive, ArchiveStats
 from trinitas_tasks.tiers.archive.lives import Settlement, Use
@@ -77,7 +77,7 @@ def test_storing_again_changes_nothing(archive: Archive) -> None:
     assert archive.store(rows) == [1, 1]
     archive.mark_indexed([(key(each), 1) for each in rows], MODEL)
     assert archive.store(rows) == [1, 1]
-    assert archive.unindexed(MODEL, 10) == []
+    assert archive.unindexed(NAMING, 10) == []
     assert archive.stats("athena") == ArchiveStats({MemoryType.EPISODIC: 2}, 0, 0)
 
 
@@ -114,7 +114,7 @@ def test_what_was_erased_is_gone_with_its_vector_and_words(archive: Archive) -> 
     assert archive.versions("athena", ["m1", "m2"]) == [None, 1]
     assert archive.vectors("athena", ["m1"], MODEL) == [None]
     assert found(archive, "one") == ["m2"]
-    assert [each.key.id for each in archive.unindexed(MODEL, 10)] == ["m2"]
+    assert [each.key.id for each in archive.unindexed(NAMING, 10)] == ["m2"]
 
 
 def test_an_erased_version_never_comes_back(archive: Archive) -> None:
@@ -194,4 +194,4 @@ def test_threads_that_store_the_same_ids_leave_the_highest_version(archive: Arch
         list(pool.map(store, orders))
     assert [record and record.version for record in archive.load("athena", [f"m{n}" for n in range(5)])] == [20] * 5
     assert sorted(found(archive, *(f"word{version}" for version in range(20)))) == []
-    assert len(found(archive, "word20")) == len(archive.unindexed(MODEL, 100)) == 5
+    assert len(found(archive, "word20")) == len(archive.unindexed(NAMING, 100)) == 5

@@ -10,6 +10,7 @@ import pytest
 from tests.contract.archives import opened, row
 from trinitas_tasks.errors import ArchiveError, Unavailable
 from trinitas_tasks.model import Key, utc_now
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.tiers.archive import copying
 from trinitas_tasks.tiers.archive.lives import Feedback, Settlement
 from trinitas_tasks.tiers.archive.sql import SqlArchive
@@ -93,4 +94,4 @@ def test_a_copy_that_begins_anew_is_another_archive_without_an_index(sql: SqlArc
     sql.begin_anew()
     assert sql.position().epoch not in (0, before.epoch)
     assert sql.position().change == before.change
-    assert [each.key.id for each in sql.unindexed("model-a", 9)] == ["m1"]
+    assert [each.key.id for each in sql.unindexed(Naming("model-a"), 9)] == ["m1"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.archives import KINDS, MODEL, found, key, made, row, vectors_of
+from tests.contract.archives import KINDS, MODEL, NAMING, found, key, made, row, vectors_of
 from tests.support import memory
 from trinitas_tasks.model import Key
 from trinitas_tasks.policy.prediction import Follower
@@ -71,12 +71,12 @@ def test_to_become_cold_or_active_is_a_change_and_nothing_else_is(archive: Archi
     archive.mark_indexed([(M1, 1), (M2, 1)], MODEL)
     at = archive.position().change
     archive.turn([Turn(M1, 1, cold=False, score=0.5), Turn(M2, 1, cold=True), Turn(M2, 1, cold=False)])
-    assert (archive.position().change, archive.unindexed(MODEL, 10)) == (at, [])
+    assert (archive.position().change, archive.unindexed(NAMING, 10)) == (at, [])
     archive.turn([Turn(M1, 1, cold=True)])
     archive.turn([Turn(M1, 1, cold=True)])
     assert told_since(archive, at) == [("m1", True)]
     assert archive.position().change == at + 1
-    [waiting] = archive.unindexed(MODEL, 10)
+    [waiting] = archive.unindexed(NAMING, 10)
     assert (waiting.key, waiting.cold) == (M1, True)
     archive.turn([Turn(M1, 1, cold=False)])
     assert told_since(archive, at) == [("m1", False)]
@@ -87,12 +87,12 @@ def test_vectors_count_as_indexed_only_where_they_belong(archive: Archive) -> No
     archive.store([row(parts=2)])
     archive.turn([Turn(M1, 1, cold=True)])
     archive.mark_indexed([(M1, 1)], MODEL)
-    assert [(each.indexed, each.cold) for each in archive.listed(0, 10, MODEL)] == [(False, True)]
+    assert [(each.indexed, each.cold) for each in archive.listed(0, 10, NAMING)] == [(False, True)]
     archive.mark_indexed([(M1, 1)], MODEL, cold=True)
-    assert [(each.indexed, each.cold) for each in archive.listed(0, 10, MODEL)] == [(True, True)]
+    assert [(each.indexed, each.cold) for each in archive.listed(0, 10, NAMING)] == [(True, True)]
     archive.turn([Turn(M1, 1, cold=False)])
     archive.mark_indexed([(M1, 1)], MODEL, cold=True)
-    assert [(each.indexed, each.cold) for each in archive.listed(0, 10, MODEL)] == [(False, False)]
+    assert [(each.indexed, each.cold) for each in archive.listed(0, 10, NAMING)] == [(False, False)]
 
 
 def test_what_is_cold_is_found_only_when_asked_for(archive: Archive) -> None:
@@ -113,6 +113,37 @@ def test_what_is_cold_is_found_only_when_asked_for(archive: Archive) -> None:
     assert found(archive, "one", "two") == archive.matching("athena", Filters(), 10) == ["m1"]
 
 
+def test_links_stay_as_long_as_both_ends_say_what_they_said(archive: Archive) -> None:
+    def links() -> list[str | None]:
+        return [each and each.representative for each in archive.lives("athena", ["m1", "m2", "m3"])]
+
+    def link() -> None:
+        archive.turn([Turn(Key("athena", id_), found.record.version, representative="m1") for id_, found in others()])
+
+    def others() -> list[tuple[str, Life]]:
+        return [(id_, found) for id_ in ("m2", "m3") if (found := archive.lives("athena", [id_])[0])]
+
+    archive.store([row("same", 1, id=id_) for id_ in ("m1", "m2", "m3")])
+    archive.store([row("same", 1, id="m2", persona="hera")])
+    archive.turn([Turn(Key("hera", "m2"), 1, representative="m1")])
+    link()
+    archive.store([row("same", 2, id=id_, tags=("new",), type="working") for id_ in ("m1", "m2")])
+    assert links() == [None, "m1", "m1"]
+    archive.store([row("other", 3, id="m2")])
+    assert links() == [None, None, "m1"]
+    link()
+    archive.store([row("other", 1, id="m1")])  # late: it is not what stands
+    assert links() == [None, "m1", "m1"]
+    archive.store([row("other", 3, id="m1")])
+    assert links() == [None, None, None]
+    link()
+    archive.erase([(Key("athena", "m1"), 9)])
+    assert links() == [None, None, None]
+    kept = archive.lives("hera", ["m2"])[0]
+    assert kept is not None
+    assert kept.representative == "m1"
+
+
 def test_a_newer_version_keeps_what_is_the_memorys_and_begins_anew(archive: Archive) -> None:
     archive.store([row(access_count=1)])
     use = Use(M1, 2, NOW, 3.5, NOW + DAY)
@@ -126,7 +157,7 @@ def test_a_newer_version_keeps_what_is_the_memorys_and_begins_anew(archive: Arch
     assert (after.record.item.access_count, after.record.item.last_access) == (3, NOW)
     assert after.archived_at >= before.archived_at
     assert found(archive, "new") == ["m1"]
-    assert [each.cold for each in archive.unindexed(MODEL, 10)] == [False]
+    assert [each.cold for each in archive.unindexed(NAMING, 10)] == [False]
 
 
 def test_the_same_version_again_leaves_a_life_alone(archive: Archive) -> None:
@@ -167,7 +198,7 @@ def test_a_cold_memory_that_is_used_is_active_again(archive: Archive) -> None:
     archive.settle(Settlement(1, [Use(M1, 1, NOW, 1.0, NOW), Use(M2, 1, NOW, 1.0, NOW)]))
     assert archive.active("athena") == 2
     assert told_since(archive, at) == [("m1", False)]
-    assert [(each.key, each.cold) for each in archive.unindexed(MODEL, 10)] == [(M1, False)]
+    assert [(each.key, each.cold) for each in archive.unindexed(NAMING, 10)] == [(M1, False)]
     assert found(archive, "one") == ["m1"]
 
 
@@ -273,7 +304,7 @@ def test_a_life_is_restored_whole(archive: Archive) -> None:
         before.archived_at,
     )
     assert told_since(archive, change) == [("m1", True)]
-    assert [each.key for each in archive.unindexed(MODEL, 9)] == [M1]
+    assert [each.key for each in archive.unindexed(NAMING, 9)] == [M1]
     plain = Restored(M1, 0, NOW, False, False, None, None, None, None, 0, 0, None)
     assert archive.restore_lives([plain]) == [True]
     assert life(archive)[3:] == plain[3:]

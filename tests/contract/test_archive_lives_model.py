@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.contract.archives import MODEL, found, row, url_of
+from tests.contract.archives import MODEL, NAMING, found, row, url_of
 from trinitas_tasks.model import Key
 from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
@@ -133,8 +133,8 @@ def told(archive: Archive) -> dict[str, Any]:
     return {
         "lives": [life and life._replace(archived_at=NOW, seq=0) for life in lives],
         "changes": [each._replace(change=0) for each in archive.changes(0, 100)],
-        "unindexed": [(each.key, each.version, each.cold) for each in archive.unindexed(MODEL, 100)],
-        "listed": [each._replace(seq=0) for each in archive.listed(0, 100, MODEL)],
+        "unindexed": [(each.key, each.version, each.cold) for each in archive.unindexed(NAMING, 100)],
+        "listed": [each._replace(seq=0) for each in archive.listed(0, 100, NAMING)],
         "found": {persona: set(found(archive, "red", "green", persona=persona)) for persona in ("athena", "hera")},
         "matching": [archive.matching("athena", Filters(include_archived=every), 9) for every in (False, True)],
         "active": [archive.active(persona) for persona in ("athena", "hera")],

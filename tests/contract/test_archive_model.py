@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.contract.archives import KINDS, MODEL, found, key, made, row, vectors_of
+from tests.contract.archives import KINDS, MODEL, NAMING, found, key, made, row, vectors_of
 from tests.support import memory
 from trinitas_tasks.model import Key, utc_now
 from trinitas_tasks.tiers.archive.interface import Archive, DeadLetter, Row
@@ -185,9 +185,9 @@ def check(archive: Archive, model: Model) -> None:
     persona, held = model.persona, model.held
     assert archive.load(persona, IDS) == [held[id_].record if id_ in held else None for id_ in IDS]
     assert archive.versions(persona, IDS) == [model.version(id_) for id_ in IDS]
-    waiting = {(each.key, each.version) for each in archive.unindexed(MODEL, 10_000) if each.key.persona == persona}
+    waiting = {(each.key, each.version) for each in archive.unindexed(NAMING, 10_000) if each.key.persona == persona}
     assert waiting == {(key(each), each.record.version) for id_, each in held.items() if id_ not in model.indexed}
-    listed = [each for each in archive.listed(0, 10_000, MODEL) if each.key.persona == persona]
+    listed = [each for each in archive.listed(0, 10_000, NAMING) if each.key.persona == persona]
     assert [(each.key, each.version) for each in listed] == [
         (key(held[id_]), model.version(id_)) for id_ in model.order
     ]

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from tests.contract import archives
-from tests.contract.archives import MODEL, found, in_processes, key, loaded, opened, row, url_of
+from tests.contract.archives import MODEL, NAMING, found, in_processes, key, loaded, opened, row, url_of
 from trinitas_tasks.errors import ArchiveError
 from trinitas_tasks.model import Key
 from trinitas_tasks.tiers.archive.driver import sqlite_driver
@@ -79,7 +79,7 @@ def test_a_database_of_the_first_revision_is_brought_up_to_date_in_place(databas
     ids = [f"m{n}" for n in range(50)]
     assert archive.load("athena", ids) == reader.load("athena", ids) == [None, *(each.record for each in rows[1:])]
     assert len(found(archive, "kept")) == 49
-    assert len(archive.unindexed(MODEL, 100)) == 30
+    assert len(archive.unindexed(NAMING, 100)) == 30
     assert [life and life.seq for life in archive.lives("athena", ids[1:])] == list(range(2, 51))
     assert archive.chosen(Choice(order=Order.USE), 1)[0][3:] == (False, False, None, None, None, None, 0, 0, None)
     assert archive.store([row(version=98, id="m0")]) == [99]

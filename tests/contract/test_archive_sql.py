@@ -104,7 +104,7 @@ def test_a_killed_writer_leaves_whole_batches_and_all_it_acknowledged(sql: SqlAr
         here = sum(record is not None for record in sql.load("athena", [f"{batch}-{n}" for n in range(20)]))
         assert here == len(found(sql, f"batch{batch}"))
         assert here == 20 or (here == 0 and batch not in acknowledged)
-    waiting = len(sql.unindexed(archives.MODEL, 10_000))
+    waiting = len(sql.unindexed(archives.NAMING, 10_000))
     assert waiting == sum(sql.stats("athena").by_type.values()) >= 100
 
 
@@ -126,7 +126,7 @@ def test_killed_in_the_middle_lives_are_settled_whole_or_not_at_all(sql: SqlArch
         [(cold, _)] = {(life.cold, life.score) for life in lives}
         assert len(lives) == 20
         assert len(found(sql, "staging")) == (0 if cold else 20)
-        assert [each.cold for each in sql.unindexed(archives.MODEL, 100)] == [cold] * 20
+        assert [each.cold for each in sql.unindexed(archives.NAMING, 100)] == [cold] * 20
 
 
 def test_what_json_cannot_carry_stores_nothing(sql: SqlArchive) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.contract.archives import MODEL, opened, row, vectors_of
+from tests.contract.archives import MODEL, NAMING, opened, row, vectors_of
 from trinitas_tasks.model import Key
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.tiers.archive.blobs import to_blob
 from trinitas_tasks.tiers.archive.interface import Archive, Listed, Row, Similar
 from trinitas_tasks.tiers.archive.nearest import nearest
@@ -34,26 +35,26 @@ def at(*numbers: float) -> NDArray[np.float32]:
 def test_unindexed_lists_the_oldest_first_until_marked(archive: Archive) -> None:
     rows = [row(f"text {n}", id=f"m{n}", parts=1 + n % 3) for n in range(5)]
     archive.store(rows)
-    waiting = archive.unindexed(MODEL, 3)
+    waiting = archive.unindexed(NAMING, 3)
     assert [each.key.id for each in waiting] == ["m0", "m1", "m2"]
     for each, stored in zip(waiting, rows, strict=False):
         assert each.vectors.dtype == np.float32
         assert np.array_equal(each.vectors, stored.vectors)
     archive.mark_indexed([(each.key, each.version) for each in waiting], MODEL)
-    assert [each.key.id for each in archive.unindexed(MODEL, 10)] == ["m3", "m4"]
+    assert [each.key.id for each in archive.unindexed(NAMING, 10)] == ["m3", "m4"]
     assert archive.stats("athena").unindexed == 2
-    assert archive.unindexed("another model", 10) == []
+    assert archive.unindexed(Naming("another model"), 10) == []
 
 
 def test_a_mark_for_an_older_version_does_not_count(archive: Archive) -> None:
     archive.store([row("first", 1)])
     archive.store([row("second", 2)])
     archive.mark_indexed([(M1, 1)], MODEL)
-    [waiting] = archive.unindexed(MODEL, 10)
+    [waiting] = archive.unindexed(NAMING, 10)
     assert waiting.version == 2
     archive.mark_indexed([(M1, 2)], MODEL)
     archive.store([row("third", 3)])
-    [waiting] = archive.unindexed(MODEL, 10)
+    [waiting] = archive.unindexed(NAMING, 10)
     assert np.array_equal(waiting.vectors, vectors_of(row("third", 3).record.item, 3))
 
 
@@ -61,8 +62,8 @@ def test_a_vector_of_another_model_is_added_to_the_same_version(archive: Archive
     archive.store([row()])
     archive.mark_indexed([(M1, 1)], MODEL)
     assert archive.store([row(model="model-b")]) == [1]
-    assert [each.key for each in archive.unindexed("model-b", 10)] == [M1]
-    assert archive.unindexed(MODEL, 10) == []
+    assert [each.key for each in archive.unindexed(Naming("model-b"), 10)] == [M1]
+    assert archive.unindexed(NAMING, 10) == []
 
 
 def test_a_mark_is_of_one_model_and_can_be_taken_back(archive: Archive) -> None:
@@ -70,12 +71,12 @@ def test_a_mark_is_of_one_model_and_can_be_taken_back(archive: Archive) -> None:
     archive.store([row(model="model-b"), row(id="m2", model="model-b")])
     both = [(M1, 1), (Key("athena", "m2"), 1)]
     archive.mark_indexed(both, MODEL)
-    assert archive.unindexed(MODEL, 10) == []
-    assert len(archive.unindexed("model-b", 10)) == 2
+    assert archive.unindexed(NAMING, 10) == []
+    assert len(archive.unindexed(Naming("model-b"), 10)) == 2
     archive.mark_indexed(both, "model-b")
     archive.mark_unindexed([(M1, 1), (Key("athena", "m2"), 7), (Key("athena", "none"), 1)], MODEL)
-    assert [each.key for each in archive.unindexed(MODEL, 10)] == [M1]
-    assert archive.unindexed("model-b", 10) == []
+    assert [each.key for each in archive.unindexed(NAMING, 10)] == [M1]
+    assert archive.unindexed(Naming("model-b"), 10) == []
     assert archive.stats("athena").unindexed == 1
 
 
@@ -85,7 +86,7 @@ def test_all_memories_are_listed_in_the_order_they_came(archive: Archive) -> Non
     archive.store([row(version=9, id="9", persona="p0", model="model-b")])  # keeps its place
     archive.erase([(Key("p1", "1"), 9)])
     archive.mark_indexed([(Key("p0", "5"), 1)], MODEL)
-    everything = archive.listed(0, 100, MODEL)
+    everything = archive.listed(0, 100, NAMING)
     assert [each.key.id for each in everything] == ["5", "3", "9", "7"]
     assert [each.seq for each in everything] == sorted(each.seq for each in everything)
     assert everything[0].seq >= 1
@@ -96,7 +97,7 @@ def test_all_memories_are_listed_in_the_order_they_came(archive: Archive) -> Non
         (9, False, False, 0),
     ]
     pages, after = [], 0
-    while page := archive.listed(after, 3, MODEL):
+    while page := archive.listed(after, 3, NAMING):
         pages += page
         after = page[-1].seq
     assert pages == everything
@@ -217,7 +218,7 @@ def test_a_newer_version_in_fewer_parts_replaces_them_all(archive: Archive) -> N
     archive.mark_indexed([(M1, 1)], MODEL)
     newer = row("short", version=2, parts=2)
     archive.store([newer])
-    [waiting] = archive.unindexed(MODEL, 10)
+    [waiting] = archive.unindexed(NAMING, 10)
     assert np.array_equal(waiting.vectors, newer.vectors)
     [kept] = archive.vectors("athena", ["m1"], MODEL)
     assert kept is not None
@@ -228,8 +229,8 @@ def test_a_newer_version_in_fewer_parts_replaces_them_all(archive: Archive) -> N
 
 def test_a_limit_is_of_memories_not_of_their_parts(archive: Archive) -> None:
     archive.store([row(f"text {n}", id=f"m{n}", parts=3) for n in range(5)])
-    assert [len(each.vectors) for each in archive.unindexed(MODEL, 2)] == [3, 3]
-    assert [each.key.id for each in archive.listed(0, 2, MODEL)] == ["m0", "m1"]
+    assert [len(each.vectors) for each in archive.unindexed(NAMING, 2)] == [3, 3]
+    assert [each.key.id for each in archive.listed(0, 2, NAMING)] == ["m0", "m1"]
     assert archive.stats("athena").unindexed == 5
 
 
@@ -239,22 +240,22 @@ def test_parts_that_a_version_lacks_are_added_and_wait(archive: Archive) -> None
     archive.store([row("a long text", parts=1)])
     archive.mark_indexed([(M1, 1)], MODEL)
     assert archive.store([whole]) == [1]
-    [waiting] = archive.unindexed(MODEL, 10)
+    [waiting] = archive.unindexed(NAMING, 10)
     assert np.array_equal(waiting.vectors, whole.vectors)
-    [listed] = archive.listed(0, 10, MODEL)
+    [listed] = archive.listed(0, 10, NAMING)
     assert (listed.embedded, listed.indexed, listed.parts) == (True, False, 3)
     archive.mark_indexed([(M1, 1)], MODEL)
-    assert archive.listed(0, 10, MODEL)[0].indexed
+    assert archive.listed(0, 10, NAMING)[0].indexed
     assert archive.store([row("a long text", parts=2)]) == [1]
-    assert archive.listed(0, 10, MODEL)[0].parts == 3
+    assert archive.listed(0, 10, NAMING)[0].parts == 3
 
 
 def test_without_its_first_part_a_memory_counts_as_not_embedded(sql: SqlArchive, database: Path) -> None:
     sql.store([row("a long text", parts=3)])
     with opened(database) as connection:
         connection.execute("DELETE FROM vectors WHERE part = 0")
-    [listed] = sql.listed(0, 10, MODEL)
+    [listed] = sql.listed(0, 10, NAMING)
     assert not listed.embedded
     sql.store([row("a long text", parts=3)])
-    [waiting] = sql.unindexed(MODEL, 10)
+    [waiting] = sql.unindexed(NAMING, 10)
     assert np.array_equal(waiting.vectors, row("a long text", parts=3).vectors)

@@ -92,6 +92,16 @@ def test_the_same_said_again_within_the_window_is_the_first_memory(hot: HotTier,
     assert put(hot, again, said="d").ids == ("again",)
 
 
+def test_what_says_something_else_by_now_is_not_what_is_said_again(hot: HotTier) -> None:
+    first, again = memory("x", id="first"), memory("x", id="again")
+    version = put(hot, first, said="d").version
+    assert hot.replace(memory("y", id="first"), version)
+    assert put(hot, again, said="d").ids == ("again",)
+    assert put(hot, memory("x", id="third"), said="d").ids == ("again",)
+    put(hot, memory("z", id="again"))
+    assert put(hot, memory("x", id="fourth"), said="d").ids == ("fourth",)
+
+
 def test_the_same_said_twice_in_one_call_is_one_memory(hot: HotTier) -> None:
     written = put(hot, memory("x", id="first"), memory("x", id="again"), said="d")
     assert (written.ids, written.fresh) == (("first", "first"), 1)

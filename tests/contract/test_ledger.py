@@ -23,8 +23,8 @@ NOW = datetime(2026, 5, 6, 7, 8, 9, 10, UTC)
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 
-def at(path: Path, *, audit_days: int = 400) -> SqliteLedger:
-    return SqliteLedger(path, audit_days=audit_days, patience_seconds=0.3)
+def at(path: Path, *, audit_days: int = 400, patience_seconds: float = 0.3) -> SqliteLedger:
+    return SqliteLedger(path, audit_days=audit_days, patience_seconds=patience_seconds)
 
 
 def made(number: int, **fields: object) -> Token:
@@ -257,7 +257,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from tests.contract.test_ledger import at, begun
-ledger = at(Path(sys.argv[1]))
+ledger = at(Path(sys.argv[1]), patience_seconds=30)
 for _ in range(int(sys.argv[3])):
     number = begun(ledger, who=sys.argv[2])
     ledger.end(number, "done")

@@ -215,10 +215,29 @@ def test_exactly_what_the_filters_admit_is_found(
     assert sorted(found(lexical, "tea", limit=50, filters=filters)) == admitted
 
 
-def test_only_the_ids_given_are_looked_at(lexical: LexicalTier) -> None:
-    keep(lexical, *(document("tea", id=f"m{number}") for number in range(9)))
-    assert found(lexical, "tea", ids=frozenset({"m3", "m5", "other"})) == ["m3", "m5"]
-    assert found(lexical, "tea", ids=frozenset()) == []
+def test_among_some_the_heaviest_come_first_by_what_they_say_themselves(lexical: LexicalTier) -> None:
+    these = {"m1", "m2", "m3", "m4", "other"}
+
+    def among(terms: Mapping[str, float], limit: int = 10, **more: Any) -> list[str]:
+        return lexical.among("athena", these, Wanted(terms, **more), limit)
+
+    assert among({"tea": 1.0}) == []
+    keep(
+        lexical,
+        document("green tea, tea, tea", id="m1"),
+        document("teas and more", id="m2", tags=("x",), beside={"m9": "green"}),
+        document("a green cup", id="m3"),
+        document("nothing", id="m4", beside={"m9": "green tea"}),
+        *(document("green tea", id=f"n{number}") for number in range(20)),
+    )
+    assert among({"green": 1.0, "tea": 2.0}) == ["m1", "m2", "m3"]
+    assert among({"green": 2.0, "tea": 1.0}) == ["m1", "m3", "m2"]
+    assert among({"green": 1.0, "tea": 2.0}, 2) == ["m1", "m2"]
+    assert among({"tea": 1.0}, filters=Filters(any_tags=frozenset("x"))) == ["m2"]
+    assert among({"tea": 1.0}, phrases=(("green", "tea"),)) == ["m1"]
+    assert among({}) == lexical.among("athena", [], Wanted({"tea": 1.0}), 10) == []
+    assert lexical.among("athena", these, Wanted({"tea": 1.0}), 10, cold=True) == []
+    assert lexical.among("hestia", these, Wanted({"tea": 1.0}), 10) == []
 
 
 # Files.

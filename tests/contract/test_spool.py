@@ -162,6 +162,12 @@ def test_what_was_forgotten_since_is_no_answer_to_the_same_call_again(spool: Spo
     assert [entry.key.id for entry in spool.take(10)] == ["1", "1", "2", "4"]
 
 
+def test_what_says_something_else_by_now_is_no_answer_to_the_same_call_again(spool: Spool) -> None:
+    spool.write([(memory("said", id="1"), "said")], above=0)
+    spool.write([(memory("something else", id="1"), None)], above=0)
+    assert spool.write([(memory("said", id="2"), "said")], above=0)[0] == ["2"]
+
+
 def test_deployments_do_not_see_each_other(file: Path) -> None:
     here, there = at(file), at(file, target="trinitas@other:6379")
     here.write([(memory(id="m"), "said")], above=0)

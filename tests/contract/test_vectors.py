@@ -225,3 +225,43 @@ def test_while_only_a_rebuild_is_there_nothing_is_found_empty_or_written_beside_
     put(spare, "athena", ["new"], made(1))
     vectors.promote("athena")
     assert ids_of(vectors, "athena", made(1)[0]) == ["new"]
+
+
+# Several models.
+
+
+def test_vectors_of_another_model_are_beside_and_apart(vectors: VectorTier) -> None:
+    other = vectors.at("another model")
+    put(vectors, "athena", ["m1", "m2"], made(2))
+    put(other, "athena", ["m1"], np.ones((1, 3), np.float32))
+    assert ids_of(other, "athena", np.ones(3, np.float32)) == ["m1"]
+    assert set(ids_of(vectors, "athena", made(1)[0])) == {"m1", "m2"}
+    vectors.delete("athena", ["m1"])
+    assert (vectors.count("athena"), other.count("athena")) == (1, 1)
+    assert vectors.at("another model").count("athena") == 1
+
+
+def test_a_rebuild_of_one_model_leaves_the_others_alone(vectors: VectorTier) -> None:
+    other = vectors.at("another model")
+    for tier in (vectors, other):
+        put(tier, "athena", ["m1", "m2"], made(2))
+    vectors.at("another model").spare().clear("athena")
+    vectors.at("another model").spare().upsert("athena", ["m3"], made(1), [1])
+    vectors.at("another model").promote("athena")
+    assert other.listed("athena", 0, 10) == ["m3"]
+    assert vectors.count("athena") == 2
+
+
+def test_what_is_dropped_is_gone_with_what_was_being_filled_in(vectors: VectorTier) -> None:
+    other = vectors.at("another model")
+    for persona in ("athena", "hera"):
+        put(other, persona, ["m1"], made(1))
+    other.spare().clear("athena")
+    other.spare().upsert("athena", ["m1"], made(1), [1])
+    other.drop("athena")
+    other.drop("nobody")
+    assert (other.count("athena"), other.count("hera")) == (0, 1)
+    with pytest.raises(Unavailable, match="spare"):
+        other.promote("athena")
+    put(other, "athena", ["m2"], made(1))
+    assert ids_of(other, "athena", made(1)[0]) == ["m2"]

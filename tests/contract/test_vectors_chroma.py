@@ -33,6 +33,7 @@ CALLS: dict[str, Callable[[VectorTier], object]] = {
     "listed": lambda tier: tier.listed("athena", 0, 1),
     "verify": lambda tier: tier.verify("athena", ["x"], made(1)),
     "clear": lambda tier: tier.clear("athena"),
+    "drop": lambda tier: tier.drop("athena"),
     "rebuild": lambda tier: tier.spare().clear("athena"),
 }
 

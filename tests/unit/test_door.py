@@ -183,6 +183,7 @@ CALLS: dict[str, tuple[Right, Callable[[Door, str], object]]] = {
     "timeline": (Right.READ, lambda door, whose: door.timeline(persona=whose)),
     "stats": (Right.READ, lambda door, whose: door.stats(persona=whose)),
     "why": (Right.READ, lambda door, whose: door.why(NOBODYS, persona=whose)),
+    "persona": (Right.READ, lambda door, whose: door.persona(whose)),
     "analytics": (Right.READ, lambda door, whose: door.analytics(persona=whose)),
     "run": (Right.ADMIN, lambda door, whose: door.run("prune", dry_run=True, persona=whose)),
 }

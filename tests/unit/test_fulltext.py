@@ -88,7 +88,6 @@ def test_filters_and_phrases_hold_for_what_is_new_too(bench: Bench) -> None:
     assert set(bench.found("tea", filters=Filters(all_tags=frozenset("x")))) == {"old", "new"}
     assert bench.found("tea", filters=Filters(all_tags=frozenset("xy"))) == ["new"]
     assert bench.found("tea", phrases=(tuple(terms("so green")),)) == ["new"]
-    assert bench.found("tea", ids=frozenset({"other", "old"}), filters=Filters(any_tags=frozenset("y"))) == []
 
 
 def test_what_is_in_no_archive_yet_is_scored_alike(bench: Bench) -> None:
@@ -101,6 +100,54 @@ def test_what_is_in_no_archive_yet_is_scored_alike(bench: Bench) -> None:
     [alone] = bench.fulltext.score("athena", wanted, [row("green tea in a cup", id="m", type="semantic").record.item])
     assert alone.coverage == pytest.approx(indexed.coverage, rel=0.05)
     assert bench.fulltext.score("hera", wanted, [row("green tea", id="m").record.item]) == []
+
+
+@pytest.mark.parametrize("tended", [True, False])
+def test_what_is_lent_is_found_by_its_own_words_whatever_else_its_owner_remembers(bench: Bench, tended: bool) -> None:
+    lent = ["t2", "alone", "cold"]
+
+    def found(text: str, *, cold: bool = False, **more: Any) -> list[tuple[str, float]]:
+        wanted = Wanted(query_terms(text), **more)
+        return list(bench.fulltext.lent("hestia", "athena", wanted, frozenset(lent), 10, cold=cold))
+
+    bench.store("the kettle is hot", id="k", persona="hestia")
+    bench.fulltext.tend()
+    bench.say(2, "I love teapots!")
+    bench.store("Zoe teaches on Mondays", id="alone", tags=("x",))
+    if tended:
+        bench.fulltext.tend()
+    questions = ("pottery", "Zoe", "teapot", "Zoe's teapots", "kettle", "mondays")
+    before = {text: found(text) for text in questions}
+    ids = [{id_ for id_, _ in its} for its in before.values()]
+    assert ids == [set(), {"alone"}, {"t2"}, {"alone", "t2"}, set(), {"alone"}]
+    bench.say(1, "How is the pottery class?")
+    bench.say(3, "Zoe has a kettle and a teapot.")
+    for number in range(20):
+        bench.store(f"Zoe, Mondays, love and teapots {number}", id=f"f{number}")
+    for _ in range(2):
+        assert {text: found(text) for text in questions} == before
+        assert set(bench.found("pottery")) == {"t1", "t2", "t3"}
+        bench.fulltext.tend()
+    tagged = found("Zoe's teapots", filters=Filters(any_tags=frozenset("x")))
+    assert tagged == [each for each in before["Zoe's teapots"] if each[0] == "alone"]
+    assert found("teapots", phrases=(tuple(terms("love teapots")),)) == before["teapot"]
+    assert found("teapots", cold=True) == []
+    lent.remove("alone")
+    assert found("Zoe") == []
+
+
+@pytest.mark.parametrize("tended", [True, False])
+def test_what_is_lent_weighs_as_much_whether_the_index_has_it_or_not(bench: Bench, tended: bool) -> None:
+    for number in range(9):
+        bench.store(f"green filler {number}", id=f"f{number}", persona="hestia")
+    bench.store("green tea in a cup of tea", id="m")
+    if tended:
+        bench.fulltext.tend()
+    wanted = Wanted(query_terms("a cup of green tea and a biscuit"))
+    [kept] = bench.fulltext.lent("hestia", "athena", wanted, frozenset("m"), 10)
+    item = row("green tea in a cup of tea", id="m", type="semantic").record.item
+    assert bench.fulltext.lent_newly("hestia", wanted, [item]) == [kept]
+    assert 0.1 < kept.coverage < 0.6
 
 
 @pytest.mark.parametrize("tended", [True, False])

@@ -87,7 +87,7 @@ def test_a_late_vector_is_replaced_by_the_one_that_belongs_there(world: World) -
     world.ingest()
     late, current = other.vectors.versions("athena", ["tea"]), other.archive.versions("athena", ["tea"])
     assert late[0] < current[0], "the vector of the older state came last"
-    assert [each.key for each in other.archive.unindexed(other.embedder.name, 10)] == [key_of(NEW)]
+    assert [each.key for each in other.archive.unindexed(other.models.naming, 10)] == [key_of(NEW)]
     assert other.index_missing() == 1
     Workers(other).assert_whole([NEW, OTHER])
 

@@ -42,8 +42,8 @@ class Old:
             store=self.store,
             hot=world.hot,
             archive=world.archive,
-            vectors=world.vectors,
-            embedder=world.embedder,
+            spaces=world.spaces,
+            models=world.models,
             limit=limit,
         )
 
@@ -74,7 +74,7 @@ class Old:
         removed, kept, more = 0, 0, True
         while more:
             world = self.world
-            step = migrate.undo(migration=NAME, hot=world.hot, archive=world.archive, vectors=world.vectors, limit=3)
+            step = migrate.undo(migration=NAME, hot=world.hot, archive=world.archive, spaces=world.spaces, limit=3)
             removed, kept, more = removed + step.removed, kept + step.kept, step.more
         return removed, kept
 

@@ -7,15 +7,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.support import key_of
+from trinitas_tasks.embedding.models import Models
 from trinitas_tasks.embedding.stub import HashEmbedder
 from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record, utc_now
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.ttl import Stay
 from trinitas_tasks.query import Query
 from trinitas_tasks.services import forget, granting, ingest, recall
 from trinitas_tasks.services.answer import Answer, digest
 from trinitas_tasks.services.fulltext import FullText
 from trinitas_tasks.services.retrievers import Tiers
+from trinitas_tasks.services.spaces import Spaces
 from trinitas_tasks.tiers.archive.memory import MemoryArchive
 from trinitas_tasks.tiers.hot.interface import Gone, Write
 from trinitas_tasks.tiers.hot.memory import MemoryHotTier
@@ -53,8 +56,8 @@ class World:
         return ingest.ingest(
             hot=self.hot,
             archive=self.archive,
-            vectors=self.vectors,
-            embedder=self.embedder,
+            spaces=self.spaces,
+            models=self.models,
             stays_of=lambda _: dict.fromkeys(MemoryType, Stay(HOT_SECONDS)),
             limit=limit,
             lease_seconds=LEASE_SECONDS,
@@ -62,16 +65,13 @@ class World:
         )
 
     def index_missing(self, *, limit: int = 100) -> int:
-        return ingest.index_missing(
-            hot=self.hot, archive=self.archive, vectors=self.vectors, model=self.embedder.name, limit=limit
-        )
+        return ingest.index_missing(hot=self.hot, archive=self.archive, spaces=self.spaces, limit=limit)
 
     def bury(self, *, limit: int = 100) -> int:
         return forget.bury(
             hot=self.hot,
             archive=self.archive,
-            vectors=self.vectors,
-            model=self.embedder.name,
+            spaces=self.spaces,
             limit=limit,
             lease_seconds=LEASE_SECONDS,
         )
@@ -96,7 +96,17 @@ class World:
     @property
     def tiers(self) -> Tiers:
         """What a search asks."""
-        return Tiers(self.hot, self.archive, self.vectors, FullText(self.archive, self.lexical), self.embedder)
+        return Tiers(self.hot, self.archive, self.vectors, FullText(self.archive, self.lexical), self.models)
+
+    @property
+    def models(self) -> Models:
+        """One model for everybody."""
+        return Models(lambda: self.embedder, Naming(self.embedder.name))
+
+    @property
+    def spaces(self) -> Spaces:
+        """Of that model."""
+        return Spaces(self.vectors, self.models.naming)
 
     def cached(self, text: str, *, persona: str = "athena") -> bool:
         query = Query.build(text=text, persona=persona)

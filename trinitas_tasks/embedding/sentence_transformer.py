@@ -158,7 +158,7 @@ def _folder(model: str) -> tuple[Path, str | None]:
         return folder, None
     if model not in SHIPPED:
         raise ModelError(
-            f"CHROMADB_MODEL: {model!r} is neither a folder nor one of {', '.join(SHIPPED)}: "
+            f"embedding model: {model!r} is neither a folder here nor one of {', '.join(SHIPPED)}: "
             "models are not fetched from a hub; give the folder of one"
         )
     package, checksum = SHIPPED[model]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from trinitas_tasks.errors import InvalidQuery, UnknownPersona
 from trinitas_tasks.model import MemoryType, Text, complaint
@@ -30,8 +31,17 @@ class Persona(BaseModel):
     """The primary tier of its memories of these types (see TRINITAS_ROUTING)."""
     rules: Rules | None = None
     """How its memories live (see TRINITAS_LIFE)."""
-    model: str | None = None
-    """The embedding model of its memories (see CHROMADB_MODEL)."""
+    model: Annotated[Text, Field(max_length=4096)] | None = None
+    """The embedding model of its memories, a shipped name or a folder (see CHROMADB_MODEL); None: as everybody's."""
+    model_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """The checksum of the weights in that folder (see TRINITAS_MODEL_SHA256)."""
+
+    @field_validator("model")
+    @classmethod
+    def _has_a_name(cls, model: str | None) -> str | None:
+        if model is not None and not 0 < len(PurePath(model).name) < 256:
+            raise ValueError("neither a model's name nor a folder")
+        return model
 
     @classmethod
     def build(cls, **fields: Any) -> Persona:

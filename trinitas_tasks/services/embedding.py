@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from trinitas_tasks.embedding.interface import Embedder
+from trinitas_tasks.embedding.models import Models
 from trinitas_tasks.errors import ModelError
 from trinitas_tasks.model import Record
 from trinitas_tasks.policy.text import embedding_text, index_terms
@@ -15,6 +17,8 @@ from trinitas_tasks.tiers.archive.interface import Row
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
 
 ENCODED = 1000
 """About how many texts are encoded at a time: a batch of long memories falls into many thousands."""
@@ -26,8 +30,31 @@ _Split = tuple[Record, list[str]]
 """A record and its texts, at least one."""
 
 
-def embedded(records: Sequence[Record], embedder: Embedder, refused: Refused) -> list[Row]:
-    """All of them as rows, but for those that the model refuses."""
+def embedded(records: Sequence[Record], models: Models, refused: Refused) -> list[Row]:
+    """All of them as rows, but for those that their model refuses; those of one model are encoded together. Where a
+    persona's own model cannot be loaded its rows are without vectors. Raises: ModelError: the usual one cannot be."""
+    by_model: dict[str, list[Record]] = {}
+    for record in records:
+        by_model.setdefault(models.naming.of(record.item.persona), []).append(record)
+    return [row for name, some in by_model.items() for row in _of_model(name, some, models, refused)]
+
+
+def _of_model(name: str, records: Sequence[Record], models: Models, refused: Refused) -> list[Row]:
+    persona = records[0].item.persona
+    try:
+        embedder = models.of(persona)
+    except ModelError as error:
+        if name == models.naming.usual:
+            raise
+        import numpy as np  # noqa: PLC0415 - a client has none
+
+        logger.error("%d memories, of %s or more, have no vectors for now: %s", len(records), persona, error)
+        nothing = np.empty((0, 0), np.float32)
+        return [Row(record, nothing, name, index_terms(record.item)) for record in records]
+    return _rows(records, embedder, refused)
+
+
+def _rows(records: Sequence[Record], embedder: Embedder, refused: Refused) -> list[Row]:
     split: list[_Split] = []
     for record in records:
         try:

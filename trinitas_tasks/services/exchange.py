@@ -47,17 +47,18 @@ class Past(BaseModel):
 
 
 PAST: Final = frozenset(Past.model_fields)
-IGNORED: Final = frozenset({"vectors"})
+IGNORED: Final = frozenset({"vectors", "model"})
 """Fields of a line that an import has no need of: it makes vectors by the model in force."""
 
 
 def header(model: str | None) -> str:
-    """The first line of an export, with the name of the model where the vectors are told."""
+    """The first line of an export, with the name of the model where the vectors are told: where a line names none."""
     return _dumped(HEADER if model is None else {**HEADER, "model": model})
 
 
-def line(life: Life, grants: Sequence[str], vectors: NDArray[np.float32] | None) -> str:
-    """Everything of one memory, in an order of its own. Vectors: float32, little-endian, base64, one a part."""
+def line(life: Life, grants: Sequence[str], vectors: NDArray[np.float32] | None, model: str | None = None) -> str:
+    """Everything of one memory, in an order of its own. Vectors: float32, little-endian, base64, one a part, with the
+    name of the ``model`` that made them where it is not that of the first line."""
     item = life.record.item
     fields: dict[str, Any] = {
         "persona": item.persona,
@@ -83,6 +84,7 @@ def line(life: Life, grants: Sequence[str], vectors: NDArray[np.float32] | None)
         "grants": sorted(grants),
     }
     if vectors is not None:
+        fields |= {} if model is None else {"model": model}
         fields["vectors"] = [base64.b64encode(part.astype("<f4").tobytes()).decode() for part in vectors]
     return _dumped(fields)
 

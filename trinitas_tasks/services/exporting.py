@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from trinitas_tasks.model import Key, MemoryType, Persona, Time
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.grants import holders
 from trinitas_tasks.services import exchange
 from trinitas_tasks.services.exchange import Past
@@ -50,7 +51,7 @@ class Step(NamedTuple):
     examined: int
 
 
-def export_step(after: Key, limit: int, wanted: Wanted, *, hot: HotTier, archive: Archive, model: str) -> Step:
+def export_step(after: Key, limit: int, wanted: Wanted, *, hot: HotTier, archive: Archive, naming: Naming) -> Step:
     """The lines of the next ``limit`` memories; begin with empty names. What is forgotten is left out, though it may
     not be erased yet. Raises: Unavailable."""
     personas = sorted(wanted.personas or archive.personas())
@@ -62,7 +63,7 @@ def export_step(after: Key, limit: int, wanted: Wanted, *, hot: HotTier, archive
     going_on = lives[-1].key if len(lives) == limit else following
     chosen = [each for each in lives if wanted.admits(each)]
     lines, size = list[str](), 0
-    for life, line in zip(chosen, _lines(persona, chosen, wanted, hot, archive, model), strict=True):
+    for life, line in zip(chosen, _lines(persona, chosen, wanted, hot, archive, naming), strict=True):
         if line:
             lines.append(line)
             size += len(line)
@@ -72,16 +73,17 @@ def export_step(after: Key, limit: int, wanted: Wanted, *, hot: HotTier, archive
 
 
 def _lines(
-    persona: str, lives: Sequence[Life], wanted: Wanted, hot: HotTier, archive: Archive, model: str
+    persona: str, lives: Sequence[Life], wanted: Wanted, hot: HotTier, archive: Archive, naming: Naming
 ) -> list[str]:
     """Of each in order; empty for what is forgotten."""
     keys = [life.key for life in lives]
     gone = {each.key for each in hot.standings(keys) if each is not None and each.gone}
     grants = {each.key: holders(each.grants) for each in hot.grants(keys)}
-    ids = [key.id for key in keys]
+    ids, model = [key.id for key in keys], naming.of(persona)
+    own = None if model == naming.usual else model
     vectors = archive.vectors(persona, ids, model) if wanted.vectors else [None] * len(ids)
     return [
-        "" if life.key in gone else exchange.line(life, sorted(grants[life.key]), its)
+        "" if life.key in gone else exchange.line(life, sorted(grants[life.key]), its, own)
         for life, its in zip(lives, vectors, strict=True)
     ]
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from collections.abc import Collection as Several
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final, NamedTuple
 
 from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.model import Key, MemoryItem, Position
+from trinitas_tasks.policy.bm25 import Collection
 from trinitas_tasks.policy.text import index_terms, says, session
 from trinitas_tasks.tiers.archive.interface import Archive, Change
 from trinitas_tasks.tiers.lexical.interface import Document, LexicalTier, Match, Wanted
@@ -70,30 +72,47 @@ class FullText:
 
     def score(self, persona: str, wanted: Wanted, items: Iterable[MemoryItem]) -> list[Match]:
         """Those of the given memories, which no archive has yet, that would be found, each without neighbours."""
-        mine = [self._read(Document(item, index_terms(item), ())) for item in items if item.persona == persona]
+        mine = [self._alone(item) for item in items if item.persona == persona]
         return self._scored(persona, wanted, mine)
 
     def _scored(self, persona: str, wanted: Wanted, documents: Sequence[_Fresh], *, cold: bool = False) -> list[Match]:
-        admitted = [each for each in documents if _admits(wanted, each.document.item)]
-        if not admitted:
+        if not documents:
             return []
+        terms = self._stemmed(wanted)
+        return _covering(wanted, terms, self._lexical.collections(persona, terms, cold=cold), documents)
+
+    def lent(
+        self, reader: str, owner: str, wanted: Wanted, ids: Several[str], limit: int, *, cold: bool = False
+    ) -> list[Match]:
+        """The best of these memories of another, by what they say themselves and by how rare a word is among the
+        reader's own: what stands beside them, and what else their owner remembers, is not the reader's to know.
+
+        Raises: Unavailable; also while the index is built.
+        """
+        fresh = {key.id: each for key, each in self._caught_up().items() if key.persona == owner and key.id in ids}
+        terms = self._stemmed(wanted)
+        own = self._lexical.collections(reader, terms)[0]
+        stems = zip(wanted.terms.items(), self._lexical.stems(wanted.terms), strict=True)
+        weighed = replace(wanted, terms={term: weight * own.idf(stem) for (term, weight), stem in stems})
+        indexed = self._lexical.among(owner, [each for each in ids if each not in fresh], weighed, limit, cold=cold)
+        documents = [self._alone(each.item) for each in self._archive.load(owner, indexed) if each is not None]
+        documents += [each for each in fresh.values() if each is not None and each.document.cold == cold]
+        return sorted(_covering(wanted, terms, [own], documents), key=lambda match: (-match.coverage, match.id))[:limit]
+
+    def lent_newly(self, reader: str, wanted: Wanted, items: Iterable[MemoryItem]) -> list[Match]:
+        """The same of memories of another that no archive has yet."""
+        terms = self._stemmed(wanted)
+        own = self._lexical.collections(reader, terms)[0]
+        return _covering(wanted, terms, [own], [self._alone(item) for item in items])
+
+    def _stemmed(self, wanted: Wanted) -> dict[str, float]:
         terms: dict[str, float] = {}
         for stem, weight in zip(self._lexical.stems(wanted.terms), wanted.terms.values(), strict=True):
             terms[stem] = terms.get(stem, 0.0) + weight
-        collections = self._lexical.collections(persona, terms, cold=cold)
-        ideal = sum(each.ideal(terms) for each in collections)
-        scores = (
-            sum(
-                collection.score(terms, counts, counts.total())
-                for collection, counts in zip(collections, each.fields, strict=True)
-            )
-            for each in admitted
-        )
-        return [
-            Match(each.document.item.id, score / ideal)
-            for each, score in zip(admitted, scores, strict=True)
-            if score > 0
-        ]
+        return terms
+
+    def _alone(self, item: MemoryItem) -> _Fresh:
+        return self._read(Document(item, index_terms(item), ()))
 
     # Keeping up.
 
@@ -222,8 +241,20 @@ def _document(item: MemoryItem, near: Sequence[MemoryItem], known: dict[Key, lis
     return Document(item, known[Key(item.persona, item.id)], [other.id for other in near], beside)
 
 
+def _covering(
+    wanted: Wanted, terms: Mapping[str, float], collections: Sequence[Collection], documents: Sequence[_Fresh]
+) -> list[Match]:
+    """How much of the question, whose stems these are, each document covers by the fields of the collections."""
+    ideal = sum(each.ideal(terms) for each in collections)
+    found = []
+    for each in documents:
+        fields = zip(collections, each.fields, strict=False)
+        score = sum(collection.score(terms, counts, counts.total()) for collection, counts in fields)
+        if score > 0 and _admits(wanted, each.document.item):
+            found.append(Match(each.document.item.id, score / ideal))
+    return found
+
+
 def _admits(wanted: Wanted, item: MemoryItem) -> bool:
     """Phrases are looked at word by word here, not stem by stem: the newest memories only."""
-    if wanted.ids is not None and item.id not in wanted.ids:
-        return False
     return wanted.filters.admit(item) and all(says(" ".join(phrase), item) for phrase in wanted.phrases)

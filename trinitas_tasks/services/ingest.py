@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
-from trinitas_tasks.embedding.interface import Embedder
+from trinitas_tasks.embedding.models import Models
 from trinitas_tasks.errors import InvalidMemory, TrinitasError, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record
 from trinitas_tasks.policy.ttl import Stay, stay
 from trinitas_tasks.services.embedding import embedded
+from trinitas_tasks.services.spaces import Spaces
 from trinitas_tasks.tiers.archive.interface import Archive, DeadLetter, Row
 from trinitas_tasks.tiers.hot.interface import Claimed, Finished, HotTier
 from trinitas_tasks.tiers.vectors.interface import VectorTier
@@ -63,15 +64,16 @@ def ingest(
     *,
     hot: HotTier,
     archive: Archive,
-    vectors: VectorTier,
-    embedder: Embedder,
+    spaces: Spaces,
+    models: Models,
     stays_of: StaysOf,
     limit: int,
     lease_seconds: int,
     now: datetime,
     step: Step = lambda _: None,
 ) -> IngestReport:
-    """Archive and index what is due, at most ``limit`` memories.
+    """Archive and index what is due, at most ``limit`` memories. Those of a persona whose own model cannot be loaded
+    are archived without vectors, which they get when it can.
 
     A crash at any point leaves the batch to be claimed again when its lease runs out; all steps may be repeated.
     Raises: Unavailable when the hot tier or the archive cannot be reached, ArchiveError when its file is damaged; the
@@ -81,7 +83,7 @@ def ingest(
     if not claimed:
         return IngestReport()
     step("claimed")
-    batch = _prepared(claimed, embedder, now)
+    batch = _prepared(claimed, models, now)
     step("embedded")
     try:
         stored = _stored(batch, archive, now)
@@ -90,7 +92,7 @@ def ingest(
         raise
     step("stored")
     current = [row for row, standing in stored if standing == row.record.version]
-    indexed, degraded = index(current, vectors, archive)
+    indexed, degraded = index(current, spaces, archive)
     step("indexed")
     stays = {persona: stays_of(persona) for persona in {row.record.item.persona for row, _ in stored}}
     done = [_finished(row, standing, stays[row.record.item.persona]) for row, standing in stored]
@@ -107,19 +109,20 @@ def ingest(
     )
 
 
-def index_missing(*, hot: HotTier, archive: Archive, vectors: VectorTier, model: str, limit: int) -> int:
+def index_missing(*, hot: HotTier, archive: Archive, spaces: Spaces, limit: int) -> int:
     """Index what was archived, or became active again, while the vector tier was away, and take out what became cold;
     at most ``limit`` memories; how many.
 
     Where it still is, they wait on. Raises: Unavailable when the hot tier or the archive cannot be reached.
     """
-    missing = archive.unindexed(model, limit)
+    missing = archive.unindexed(spaces.naming, limit)
     indexed = 0
     ordered = sorted(missing, key=lambda each: (each.key.persona, each.cold, each.key.id))
     for (persona, cold), group in groupby(ordered, key=lambda each: (each.key.persona, each.cold)):
         mine = list(group)
         ids = [each.key.id for each in mine]
         versions = [each.version for each in mine]
+        model, vectors = spaces.naming.of(persona), spaces.of(persona)
         try:
             if cold:
                 vectors.delete(persona, ids)
@@ -134,18 +137,19 @@ def index_missing(*, hot: HotTier, archive: Archive, vectors: VectorTier, model:
     return indexed
 
 
-def embed(keys: Sequence[Key], *, archive: Archive, embedder: Embedder) -> int:
-    """Give archived memories that have none vectors of this model, if it makes them; how many. Raises: Unavailable."""
+def embed(keys: Sequence[Key], *, archive: Archive, models: Models) -> int:
+    """Give archived memories that have none vectors of their model, if it makes them; how many. Raises: Unavailable."""
     records: list[Record] = []
     for persona, group in groupby(sorted(keys), key=lambda key: key.persona):
         records += [record for record in archive.load(persona, [key.id for key in group]) if record is not None]
-    rows = embedded(records, embedder, lambda record, error: logger.warning("%s: %s", record.item.id, error))
+    made = embedded(records, models, lambda record, error: logger.warning("%s: %s", record.item.id, error))
+    rows = [row for row in made if len(row.vectors)]
     if rows:
         archive.store(rows)
     return len(rows)
 
 
-def _prepared(claimed: Sequence[Claimed], embedder: Embedder, now: datetime) -> _Batch:
+def _prepared(claimed: Sequence[Claimed], models: Models, now: datetime) -> _Batch:
     batch = _Batch()
     records: list[Record] = []
     for each in claimed:
@@ -157,7 +161,7 @@ def _prepared(claimed: Sequence[Claimed], embedder: Embedder, now: datetime) -> 
         except InvalidMemory as error:
             batch.letters.append(_letter(each, error, now))
     batch.rows = embedded(
-        records, embedder, lambda record, error: batch.letters.append(_letter(_claimed(record), error, now))
+        records, models, lambda record, error: batch.letters.append(_letter(_claimed(record), error, now))
     )
     return batch
 
@@ -191,13 +195,14 @@ def _letter(claimed: Claimed, error: Exception, now: datetime) -> DeadLetter:
     return DeadLetter(claimed.key, claimed.version, claimed.body, str(error), now)
 
 
-def index(rows: Sequence[Row], vectors: VectorTier, archive: Archive) -> tuple[int, tuple[str, ...]]:
-    """Give the vector tier the vectors of archived memories; how many it took, and why it took none of some."""
+def index(rows: Sequence[Row], spaces: Spaces, archive: Archive) -> tuple[int, tuple[str, ...]]:
+    """Give the vector tier the vectors of archived memories that have some; how many it took, and why it took none of
+    some."""
     indexed = 0
     degraded: dict[str, None] = {}
-    ordered = sorted(rows, key=lambda row: row.record.item.persona)
-    for persona, group in groupby(ordered, key=lambda row: row.record.item.persona):
-        mine = list(group)
+    ordered = sorted((row for row in rows if len(row.vectors)), key=_space)
+    for (persona, model), group in groupby(ordered, key=_space):
+        mine, vectors = list(group), spaces.at(model)
         ids, versions = [row.record.item.id for row in mine], [row.record.version for row in mine]
         try:
             vectors.upsert(persona, ids, [row.vectors for row in mine], versions)
@@ -205,10 +210,14 @@ def index(rows: Sequence[Row], vectors: VectorTier, archive: Archive) -> tuple[i
             logger.warning("%d memories of %s are not indexed yet: %s", len(mine), persona, error)
             degraded[f"chroma: {error}"] = None
         else:
-            settled = _settled(persona, ids, versions, mine[0].model, vectors, archive)
-            archive.mark_indexed(settled, mine[0].model)
+            settled = _settled(persona, ids, versions, model, vectors, archive)
+            archive.mark_indexed(settled, model)
             indexed += len(settled)
     return indexed, tuple(degraded)
+
+
+def _space(row: Row) -> tuple[str, str]:
+    return row.record.item.persona, row.model
 
 
 def _settled(

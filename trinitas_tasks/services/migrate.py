@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from trinitas_tasks.embedding.interface import Embedder
+from trinitas_tasks.embedding.models import Models
 from trinitas_tasks.errors import ModelError
 from trinitas_tasks.model import Key, MemoryItem, Record
 from trinitas_tasks.services.embedding import embedded
 from trinitas_tasks.services.ingest import index
+from trinitas_tasks.services.spaces import Spaces
 from trinitas_tasks.tiers.archive.interface import Archive
 from trinitas_tasks.tiers.archive.provenance import Migrated
 from trinitas_tasks.tiers.hot.interface import Finished, HotTier
 from trinitas_tasks.tiers.legacy.interface import Found, LegacyStore, Place, Unreadable
-from trinitas_tasks.tiers.vectors.interface import VectorTier
 
 MARK: Final = "migration undone"
 """The highest version that was taken back: what is copied after that has a higher one, since erasures are for good."""
@@ -93,8 +93,8 @@ def copy(
     store: LegacyStore,
     hot: HotTier,
     archive: Archive,
-    vectors: VectorTier,
-    embedder: Embedder,
+    spaces: Spaces,
+    models: Models,
     limit: int,
 ) -> Copied:
     """Copy the next memories of the store that are not here. Raises: Unavailable, ArchiveError."""
@@ -109,11 +109,11 @@ def copy(
         found = by_key[Key(record.item.persona, record.item.id)]
         refused.append(Unreadable(found.source, found.row, str(error), {"memory": record.item.to_json().decode()}))
 
-    rows = embedded([Record(each.item, version) for each in new], embedder, refuse)
+    rows = embedded([Record(each.item, version) for each in new], models, refuse)
     archive.note_migrated([Migrated(migration, _of(row.record.item), version, digest(row.record.item)) for row in rows])
     stood = archive.store(rows) if rows else []
     mine = [row for row, found in zip(rows, stood, strict=True) if found == version]
-    indexed, _ = index(mine, vectors, archive)
+    indexed, _ = index(mine, spaces, archive)
     hot.changed(sorted({row.record.item.persona for row in mine}))
     return Copied(
         place=some.place,
@@ -158,7 +158,7 @@ def _verdict(found: Found, note: Migrated | None, record: Record | None, erased:
     return DIFFERENT
 
 
-def undo(*, migration: str, hot: HotTier, archive: Archive, vectors: VectorTier, limit: int) -> Undone:
+def undo(*, migration: str, hot: HotTier, archive: Archive, spaces: Spaces, limit: int) -> Undone:
     """Remove the next memories that came with this migration and were not changed since, from every tier.
 
     Raises: Unavailable; what was removed until then stays so.
@@ -172,18 +172,18 @@ def undo(*, migration: str, hot: HotTier, archive: Archive, vectors: VectorTier,
     gone = [note for note in notes if standing[note.key] in (None, note.version)]
     removed = sum(standing[note.key] is not None for note in gone)
     # before, since their notes go with them; and after, since what is being indexed may come in between
-    _delete(gone, vectors)
+    _delete(gone, spaces)
     archive.erase([(note.key, note.version) for note in gone])
-    _delete(gone, vectors)
+    _delete(gone, spaces)
     hot.finish([Finished(note.key, note.version, 0) for note in gone])
     archive.drop_migrated(migration, [note.key for note in notes])
     hot.changed(sorted({note.key.persona for note in notes}))
     return Undone(removed, len(notes) - len(gone), more=True)
 
 
-def _delete(notes: Iterable[Migrated], vectors: VectorTier) -> None:
+def _delete(notes: Iterable[Migrated], spaces: Spaces) -> None:
     for persona, group in groupby(notes, key=lambda note: note.key.persona):
-        vectors.delete(persona, [note.key.id for note in group])
+        spaces.of(persona).delete(persona, [note.key.id for note in group])
 
 
 def _key(found: Found) -> Key:

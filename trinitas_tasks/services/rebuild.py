@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from trinitas_tasks.services.spaces import Spaces
 from trinitas_tasks.tiers.archive.interface import Archive
-from trinitas_tasks.tiers.vectors.interface import VectorTier
 
 
 def rebuild(
@@ -13,8 +13,7 @@ def rebuild(
     after: int,
     *,
     archive: Archive,
-    vectors: VectorTier,
-    model: str,
+    spaces: Spaces,
     limit: int,
     torn: bool = False,
 ) -> int | None:
@@ -24,22 +23,21 @@ def rebuild(
     meantime is found by the next comparison. Broken off, it is begun anew: the spare spaces are emptied first.
     ``torn``: what answers now is taken away first, since asking it may end the server. Raises: Unavailable.
     """
-    spare = vectors.spare()
     if after == 0:
         for persona in personas:
-            spare.clear(persona)
+            spaces.of(persona).spare().clear(persona)
             if torn:
-                vectors.clear(persona)
-    rows = archive.listed(after, limit, model)
+                spaces.of(persona).clear(persona)
+    rows = archive.listed(after, limit, spaces.naming)
     wanted = set(personas)
     mine = sorted(
         (row for row in rows if row.embedded and not row.cold and row.key.persona in wanted), key=lambda row: row.key
     )
     for persona, group in groupby(mine, key=lambda row: row.key.persona):
         some = list(group)
-        found = archive.vectors(persona, [row.key.id for row in some], model)
+        found = archive.vectors(persona, [row.key.id for row in some], spaces.naming.of(persona))
         kept = [(row, its) for row, its in zip(some, found, strict=True) if its is not None]
-        spare.upsert(
+        spaces.of(persona).spare().upsert(
             persona,
             [row.key.id for row, _ in kept],
             [its for _, its in kept],
@@ -48,5 +46,5 @@ def rebuild(
     if rows:
         return rows[-1].seq
     for persona in personas:
-        vectors.promote(persona)
+        spaces.of(persona).promote(persona)
     return None

@@ -15,7 +15,9 @@ from typing import Final, NamedTuple
 
 from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.model import Key
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.services import granting
+from trinitas_tasks.services.spaces import Spaces
 from trinitas_tasks.tiers.archive.interface import Archive, Listed
 from trinitas_tasks.tiers.hot.interface import Finished, HotTier, Standing
 from trinitas_tasks.tiers.vectors.interface import Torn, VectorTier
@@ -74,22 +76,22 @@ class Slice:
         return self.cursor._replace(place=self.cursor.place - orphans)
 
 
-def compare(cursor: Cursor, *, hot: HotTier, archive: Archive, vectors: VectorTier, model: str, limit: int) -> Slice:
+def compare(cursor: Cursor, *, hot: HotTier, archive: Archive, spaces: Spaces, limit: int) -> Slice:
     """Compare the next ``limit`` memories. A difference is told only if it is still there at a second look.
 
     Raises: Unavailable where the hot tier or the archive is away.
     """
-    found = _look(cursor, hot, archive, vectors, model, limit)
+    found = _look(cursor, hot, archive, spaces, limit)
     if not found.differences:
         return found
-    again = _look(cursor, hot, archive, vectors, model, limit)
+    again = _look(cursor, hot, archive, spaces, limit)
     lasting = set(again.differences)
     return Slice(
         found.cursor, found.examined, tuple(each for each in found.differences if each in lasting), found.skipped
     )
 
 
-def mend(differences: Iterable[Difference], *, hot: HotTier, archive: Archive, vectors: VectorTier, model: str) -> int:
+def mend(differences: Iterable[Difference], *, hot: HotTier, archive: Archive, spaces: Spaces) -> int:
     """Mend what can be mended at once; how many. Vectors that are missing or torn are only told to be put back.
 
     Every repair names the version that it is about, so one that comes too late does nothing.
@@ -106,9 +108,9 @@ def mend(differences: Iterable[Difference], *, hot: HotTier, archive: Archive, v
         elif kind == OLDER:
             hot.finish([Finished(key, version, 0) for key, version in versions])
         elif kind == UNINDEXED:
-            archive.mark_unindexed(versions, model)
+            _mark_unindexed(versions, archive, spaces.naming)
         elif kind == ORPHAN:
-            _delete_orphans(some, archive, vectors)
+            _delete_orphans(some, archive, spaces)
         elif kind == granting.LOST:
             granting.restore([each.key for each in some], hot=hot, archive=archive)
         elif kind == granting.UNARCHIVED:
@@ -120,24 +122,32 @@ def mend(differences: Iterable[Difference], *, hot: HotTier, archive: Archive, v
     return mended
 
 
-def _delete_orphans(orphans: Sequence[Difference], archive: Archive, vectors: VectorTier) -> None:
+def _mark_unindexed(versions: Iterable[tuple[Key, int]], archive: Archive, naming: Naming) -> None:
+    by_model: dict[str, list[tuple[Key, int]]] = {}
+    for key, version in versions:
+        by_model.setdefault(naming.of(key.persona), []).append((key, version))
+    for model, some in by_model.items():
+        archive.mark_unindexed(some, model)
+
+
+def _delete_orphans(orphans: Sequence[Difference], archive: Archive, spaces: Spaces) -> None:
     for persona, ids in _by_persona(each.key for each in orphans).items():
         still = [each for each, found in zip(ids, archive.versions(persona, ids), strict=True) if found is None]
-        vectors.delete(persona, still)
+        spaces.of(persona).delete(persona, still)
 
 
-def _look(cursor: Cursor, hot: HotTier, archive: Archive, vectors: VectorTier, model: str, limit: int) -> Slice:
+def _look(cursor: Cursor, hot: HotTier, archive: Archive, spaces: Spaces, limit: int) -> Slice:
     match cursor.phase:
         case "archive":
-            return _from_archive(cursor, archive, hot, vectors, model, limit)
+            return _from_archive(cursor, archive, hot, spaces, limit)
         case "hot":
-            return _from_hot(cursor, archive, hot, vectors, limit)
+            return _from_hot(cursor, archive, hot, spaces, limit)
         case _:
-            return _from_vectors(cursor, archive, vectors, limit)
+            return _from_vectors(cursor, archive, spaces, limit)
 
 
-def _from_archive(cursor: Cursor, archive: Archive, hot: HotTier, vectors: VectorTier, model: str, limit: int) -> Slice:
-    rows = archive.listed(cursor.place, limit, model)
+def _from_archive(cursor: Cursor, archive: Archive, hot: HotTier, spaces: Spaces, limit: int) -> Slice:
+    rows = archive.listed(cursor.place, limit, spaces.naming)
     if not rows:
         return Slice(Cursor("hot"), 0)
     found = [Difference(UNEMBEDDED, row.key, row.version) for row in rows if not row.embedded]
@@ -150,7 +160,7 @@ def _from_archive(cursor: Cursor, archive: Archive, hot: HotTier, vectors: Vecto
     skipped: dict[str, None] = {}
     for persona, group in groupby(sorted(rows, key=lambda row: row.key), key=lambda row: row.key.persona):
         try:
-            found += _unindexed(persona, [row for row in group if row.indexed], archive, vectors, model)
+            found += _unindexed(persona, [row for row in group if row.indexed], archive, spaces)
         except Unavailable as error:
             found += _torn(persona, error, skipped)
     return Slice(Cursor("archive", rows[-1].seq), len(rows), tuple(found), tuple(skipped))
@@ -165,25 +175,23 @@ def _torn(persona: str, error: Unavailable, skipped: dict[str, None]) -> list[Di
     return []
 
 
-def _unindexed(
-    persona: str, rows: Sequence[Listed], archive: Archive, vectors: VectorTier, model: str
-) -> list[Difference]:
+def _unindexed(persona: str, rows: Sequence[Listed], archive: Archive, spaces: Spaces) -> list[Difference]:
     """Raises: Torn where the vectors of some that are there are not the archive's."""
     if not rows:
         return []
-    ids = [row.key.id for row in rows]
+    ids, vectors = [row.key.id for row in rows], spaces.of(persona)
     known = zip(rows, vectors.versions(persona, ids), vectors.parts(persona, ids), strict=True)
     wrong = [row for row, *found in known if found != ([None, 0] if row.cold else [row.version, row.parts])]
     there = [row.key.id for row in set(rows) - set(wrong) if not row.cold]
     sample = random.sample(there, min(SAMPLE, len(there)))
-    expected = zip(sample, archive.vectors(persona, sample, model), strict=True)
+    expected = zip(sample, archive.vectors(persona, sample, spaces.naming.of(persona)), strict=True)
     kept = {each: its for each, its in expected if its is not None}
     if kept:
         vectors.verify(persona, list(kept), list(kept.values()))
     return [Difference(UNINDEXED, row.key, row.version) for row in wrong]
 
 
-def _from_hot(cursor: Cursor, archive: Archive, hot: HotTier, vectors: VectorTier, limit: int) -> Slice:
+def _from_hot(cursor: Cursor, archive: Archive, hot: HotTier, spaces: Spaces, limit: int) -> Slice:
     place, standings = hot.scan(cursor.place, limit)
     following = Cursor("hot", place) if place else Cursor("vectors")
     loose = [each for each in standings if not each.queued]
@@ -197,7 +205,7 @@ def _from_hot(cursor: Cursor, archive: Archive, hot: HotTier, vectors: VectorTie
         found += _alive(persona, beside, archive) if beside else ()
         erased = [each.key for each, version in zip(mine, versions, strict=True) if each.gone and version is None]
         try:
-            found += _left_behind(persona, erased, vectors) if erased else ()
+            found += _left_behind(persona, erased, spaces.of(persona)) if erased else ()
         except Unavailable as error:
             found += _torn(persona, error, skipped)
     return Slice(following, len(standings), tuple(found), tuple(skipped))
@@ -226,7 +234,7 @@ def _alive(persona: str, found: Iterable[Difference], archive: Archive) -> list[
     return [each for each in found if (each.key, each.version) not in dead]
 
 
-def _from_vectors(cursor: Cursor, archive: Archive, vectors: VectorTier, limit: int) -> Slice:
+def _from_vectors(cursor: Cursor, archive: Archive, spaces: Spaces, limit: int) -> Slice:
     personas = sorted(archive.personas())
     persona = next((each for each in personas if each >= cursor.persona), None)
     if persona is None:
@@ -235,7 +243,7 @@ def _from_vectors(cursor: Cursor, archive: Archive, vectors: VectorTier, limit: 
     following = None if after is None else Cursor("vectors", 0, after)
     place = cursor.place if persona == cursor.persona else 0
     try:
-        ids = vectors.listed(persona, place, limit)
+        ids = spaces.of(persona).listed(persona, place, limit)
     except Unavailable as error:
         skipped: dict[str, None] = {}
         return Slice(following, 0, tuple(_torn(persona, error, skipped)), tuple(skipped))

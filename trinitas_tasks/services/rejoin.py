@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Final
 
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.grants import Grant
 from trinitas_tasks.services import granting, unarchived
 from trinitas_tasks.tiers.archive.interface import Archive
@@ -18,7 +19,7 @@ RESTORED: Final = "restored.jsonl"
 TOGETHER: Final = 500
 
 
-def rejoin(file: Path, *, hot: HotTier, archive: Archive, model: str) -> bool:
+def rejoin(file: Path, *, hot: HotTier, archive: Archive, naming: Naming) -> bool:
     """Tell the hot tier all grants and what was said of memories, if the file of a restore is there; it goes then.
 
     The spool is replayed before: what is said of a memory that nobody has is not kept. A crash lets it begin again.
@@ -28,7 +29,7 @@ def rejoin(file: Path, *, hot: HotTier, archive: Archive, model: str) -> bool:
         return False
     hot.advance(archive.highest())
     after = 0
-    while rows := archive.listed(after, TOGETHER, model):
+    while rows := archive.listed(after, TOGETHER, naming):
         granting.restore([row.key for row in rows], hot=hot, archive=archive)
         after = rows[-1].seq
     with file.open("rb") as lines:

@@ -12,8 +12,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from trinitas_tasks.embedding.interface import Embedder
+from trinitas_tasks.embedding.models import Models
 from trinitas_tasks.errors import TrinitasError
 from trinitas_tasks.model import Key, MemoryItem, Record
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.fusion import STAND_IN, Evidence
 from trinitas_tasks.policy.text import admits, coverage, query_terms, terms
 from trinitas_tasks.query import Query, Ranking
@@ -21,6 +23,7 @@ from trinitas_tasks.services import granted
 from trinitas_tasks.services.fulltext import FullText
 from trinitas_tasks.services.hydration import Hydrator
 from trinitas_tasks.services.scope import Scope
+from trinitas_tasks.services.spaces import Spaces
 from trinitas_tasks.tiers.archive.interface import Archive
 from trinitas_tasks.tiers.hot.interface import HotTier
 from trinitas_tasks.tiers.lexical.interface import Wanted
@@ -54,28 +57,36 @@ class Tiers:
     archive: Archive
     vectors: VectorTier
     fulltext: FullText
-    embedder: Embedder
+    models: Models
 
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """What each retriever says of the memories that it names, best first: coverages and cosines.
+    """What each retriever says of the memories that it names, best first: coverages and cosines; and how far each model
+    is to be trusted with the question, by its name.
 
     ``more``: further down there may be others.
     """
 
     coverages: Mapping[Key, float]
     cosines: Mapping[Key, float]
-    trust: float
+    trust: Mapping[str, float]
+    naming: Naming
     more: bool
 
     def evidence(self) -> dict[Key, Evidence]:
-        """For each memory. What dense search does not name is no more like the question than the last that it names."""
-        floor = min(self.cosines.values(), default=0.0)
-        return {
-            key: Evidence(self.coverages.get(key, 0.0), self.cosines.get(key, floor), self.trust)
-            for key in {**self.coverages, **self.cosines}
-        }
+        """For each memory. What dense search does not name is no more like the question than the last that it names of
+        the same model; a model that names nothing says nothing."""
+        floors: dict[str, float] = {}
+        for key, cosine in self.cosines.items():
+            model = self.naming.of(key.persona)
+            floors[model] = min(cosine, floors.get(model, cosine))
+        return {key: self._evidence(key, floors) for key in {**self.coverages, **self.cosines}}
+
+    def _evidence(self, key: Key, floors: Mapping[str, float]) -> Evidence:
+        model = self.naming.of(key.persona)
+        cosine = self.cosines.get(key, floors.get(model, 0.0))
+        return Evidence(self.coverages.get(key, 0.0), cosine, self.trust.get(model, 0.0))
 
 
 @dataclass(slots=True)
@@ -89,9 +100,11 @@ class Retrievers:
     answered: list[str] = field(default_factory=list)
     degraded: list[str] = field(default_factory=list)
     _pending: list[MemoryItem] = field(init=False)
-    _vector: NDArray[np.float32] | None = None
+    _spaces: Spaces = field(init=False)
+    _vectors: dict[str, NDArray[np.float32] | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._spaces = Spaces(self.tiers.vectors, self.tiers.models.naming)
         # read before the tiers below are asked: what is archived meanwhile must be in one of the lists
         found = [record.item for owner in self._lenders for record in self.tiers.hot.pending(owner, PENDING)]
         self._pending = [item for item in found if self.scope.admits(Key(item.persona, item.id)) and self.admits(item)]
@@ -120,9 +133,15 @@ class Retrievers:
         cosines = self._by_meaning(depth) if self.query.ranking != Ranking.FULLTEXT else {}
         coverages = by_words.result() if self.query.ranking != Ranking.DENSE else {}
         more = len(coverages) >= depth or len(cosines) >= depth
-        # where the words find nothing the vectors are all there is
-        trust = self.tiers.embedder.fluency(self.query.text) if coverages and cosines else float(bool(cosines))
-        return Lists(coverages, cosines, trust, more)
+        return Lists(coverages, cosines, self._trust(coverages, cosines), self._spaces.naming, more)
+
+    def _trust(self, coverages: Mapping[Key, float], cosines: Mapping[Key, float]) -> dict[str, float]:
+        """In each model that found something; where the words find nothing the vectors are all there is."""
+        naming, models = self._spaces.naming, self.tiers.models
+        found = {naming.of(key.persona): key.persona for key in cosines}
+        return {
+            model: models.of(persona).fluency(self.query.text) if coverages else 1.0 for model, persona in found.items()
+        }
 
     def listed(self) -> list[Key]:
         """What the filters admit, the newest first; nothing where there are none."""
@@ -161,28 +180,42 @@ class Retrievers:
         return sorted({*self.scope.owners, *(key.persona for key in self.scope.granted)})
 
     def _matches(self, owner: str, depth: int) -> Iterator[tuple[Key, float]]:
-        query = self.query
-        lent = None if owner in self.scope.owners else frozenset(k.id for k in self.scope.granted if k.persona == owner)
+        query, fulltext = self.query, self.tiers.fulltext
         phrases = tuple(tuple(terms(phrase)) for phrase in query.phrases)
-        wanted = Wanted(query_terms(query.text), phrases, query.filters, lent)
+        wanted = Wanted(query_terms(query.text), phrases, query.filters)
+        lent = None if owner in self.scope.owners else self._lent_by(owner)
         for cold in (False, True) if query.filters.include_archived else (False,):
-            for match in self.tiers.fulltext.search(owner, wanted, depth, cold=cold):
-                yield Key(owner, match.id), match.coverage
-        for match in self.tiers.fulltext.score(owner, wanted, self._pending):
-            yield Key(owner, match.id), match.coverage
+            if lent is None:
+                found = fulltext.search(owner, wanted, depth, cold=cold)
+            else:
+                found = fulltext.lent(query.persona, owner, wanted, lent, depth, cold=cold)
+            yield from ((Key(owner, match.id), match.coverage) for match in found)
+        pending = [item for item in self._pending if item.persona == owner]
+        if lent is None:
+            found = fulltext.score(owner, wanted, pending)
+        else:
+            found = fulltext.lent_newly(query.persona, wanted, pending)
+        yield from ((Key(owner, match.id), match.coverage) for match in found)
+
+    def _lent_by(self, owner: str) -> frozenset[str]:
+        """The ids of what this one lets the reader see."""
+        return frozenset(key.id for key in self.scope.granted if key.persona == owner)
 
     def _stand_ins(self, owner: str, depth: int) -> Iterator[tuple[Key, float]]:
         """What the archive's own full text finds. Its scores are scaled to the best: they do not tell how much of the
-        question that covers."""
+        question that covers. Of another's memories each is looked at by itself."""
         words, filters = query_terms(self.query.text), self.query.filters
-        search = lambda: self.tiers.archive.search_text(owner, list(words), depth, filters=filters)  # noqa: E731
-        matches = self.ask("archive", search)
-        top = max((match.score for match in matches), default=0.0) or 1.0
-        for match in matches:
-            if self.scope.admits(key := Key(owner, match.id)):
-                yield key, STAND_IN * match.score / top
-        for item in self._pending:
-            if item.persona == owner and (share := coverage(words, item)):
+        items = [item for item in self._pending if item.persona == owner]
+        if owner in self.scope.owners:
+            search = lambda: self.tiers.archive.search_text(owner, list(words), depth, filters=filters)  # noqa: E731
+            matches = self.ask("archive", search)
+            top = max((match.score for match in matches), default=0.0) or 1.0
+            yield from ((Key(owner, match.id), STAND_IN * match.score / top) for match in matches)
+        else:
+            lent = self.hydrator.read(Key(owner, each) for each in self._lent_by(owner))
+            items += [read.item for read in lent.values() if self.admits(read.item)]
+        for item in items:
+            if share := coverage(words, item):
                 yield Key(owner, item.id), STAND_IN * share
 
     # By meaning.
@@ -190,28 +223,31 @@ class Retrievers:
     def _by_meaning(self, depth: int) -> dict[Key, float]:
         if not self.query.text.strip():
             return {}
-        try:
-            vector = self._embedded()
-        except TrinitasError as error:
-            self.missing("model", error)
-            return {}
         found: dict[Key, float] = {}
         for owner in self.scope.owners:
+            if (vector := self._embedded(owner)) is None:
+                continue
             found |= self._nearest(owner, vector, depth)
             if self.query.filters.include_archived:
                 found |= self._scanned(owner, vector, depth, cold=True)
-        return _best(found | self._granted(vector, depth))
+        return _best(found | self._granted(depth))
 
-    def _embedded(self) -> NDArray[np.float32]:
-        if self._vector is None:
-            self._vector = _vector(self.query.text, self.tiers.hot, self.tiers.embedder)
-        return self._vector
+    def _embedded(self, owner: str) -> NDArray[np.float32] | None:
+        """The question as the owner's model has it; None, with the reason noted, where that does not."""
+        name = self._spaces.naming.of(owner)
+        if name not in self._vectors:
+            try:
+                self._vectors[name] = _vector(self.query.text, self.tiers.hot, self.tiers.models.of(owner))
+            except TrinitasError as error:
+                self._vectors[name] = None
+                self.missing("model", error)
+        return self._vectors[name]
 
     def _nearest(self, owner: str, vector: NDArray[np.float32], depth: int) -> dict[Key, float]:
         """From the vector tier; by an exact scan of the archive's vectors where that has too few."""
         narrow = self.query.filters.narrow or bool(self.query.phrases)
         reach = depth * FILTERED if narrow else depth
-        near = self.ask("chroma", lambda: self.tiers.vectors.query(owner, vector, reach))
+        near = self.ask("chroma", lambda: self._spaces.of(owner).query(owner, vector, reach))
         found = {Key(owner, each.id): each.similarity for each in near}
         if len(near) >= reach:
             if not narrow:
@@ -228,7 +264,7 @@ class Retrievers:
 
     def _scanned(self, owner: str, vector: NDArray[np.float32], depth: int, *, cold: bool = False) -> dict[Key, float]:
         """Exactly, by all vectors in the archive; what is cold is in no index of vectors."""
-        archive, model, filters = self.tiers.archive, self.tiers.embedder.name, self.query.filters
+        archive, model, filters = self.tiers.archive, self._spaces.naming.of(owner), self.query.filters
         scan = lambda: archive.nearest(owner, vector, model, depth, filters=filters, cold=cold)  # noqa: E731
         return {Key(owner, each.id): each.similarity for each in self.ask("archive", scan)}
 
@@ -237,16 +273,20 @@ class Retrievers:
         waiting = self.ask("archive", lambda: [self.tiers.archive.stats(owner).unindexed])
         return near < (scanned - sum(waiting)) / 2
 
-    def _granted(self, vector: NDArray[np.float32], depth: int) -> dict[Key, float]:
+    def _granted(self, depth: int) -> dict[Key, float]:
         """Exactly: what was granted is in its owners' spaces, among what was not."""
-        if not self.scope.granted:
-            return {}
-        archive, model = self.tiers.archive, self.tiers.embedder.name
-        cold = self.query.filters.include_archived
-        scan = partial(
-            granted.nearest, vector, self.scope.granted, archive=archive, model=model, limit=depth, cold=cold
-        )
-        return {close.key: close.similarity for close in self.ask("archive", scan)}
+        by_model: dict[str, list[Key]] = {}
+        for key in self.scope.granted:
+            if self._embedded(key.persona) is not None:
+                by_model.setdefault(self._spaces.naming.of(key.persona), []).append(key)
+        cold, archive = self.query.filters.include_archived, self.tiers.archive
+        found: list[granted.Close] = []
+        for model, keys in by_model.items():
+            vector = self._vectors[model]
+            assert vector is not None
+            scan = partial(granted.nearest, vector, keys, archive=archive, model=model, limit=depth, cold=cold)
+            found += self.ask("archive", scan)
+        return {close.key: close.similarity for close in found}
 
     # What came of asking.
 

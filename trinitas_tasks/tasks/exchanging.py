@@ -21,7 +21,7 @@ class Exchanging(Lifecycle):
         """The next lines of an export, and where to go on. Lines are text: JSON within JSON might be taken apart."""
         run = self.runtime
         asked = Wanted(**wanted)
-        step = exporting.export_step(Key(*after), limit, asked, hot=run.hot, archive=run.archive, model=run.model)
+        step = exporting.export_step(Key(*after), limit, asked, hot=run.hot, archive=run.archive, naming=run.naming)
         model = run.model if asked.vectors else None
         return {**step._asdict(), "after": step.after and list(step.after), "model": model}
 

@@ -71,13 +71,20 @@ def _compared(run: Runtime, now: datetime) -> dict[str, Any]:
 
 
 def _model(run: Runtime) -> dict[str, Any]:
+    """Of the usual one and those that personas have of their own."""
     try:
-        name = run.embedder.name  # loaded, so verified
+        names = [run.embedder.name]  # loaded, so verified
     except TrinitasError as error:
         return {"model_error": str(error)}
-    # the shipped ones have checksums of their own, a folder has that of the settings
-    folder = Path(run.settings.chromadb_model).expanduser().is_dir()
-    return {"model": name, "model_checked": not folder or run.settings.model_sha256 is not None}
+    try:
+        models = run.models
+        names += sorted({f"{models.of(persona).name} of {persona}" for persona in models.own})
+    except TrinitasError as error:
+        return {"model_error": f"of a persona: {error}"}
+    # the shipped ones have checksums of their own, a folder has that of the settings or the definition
+    chosen = {run.usual, *models.own.values()}
+    unchecked = any(Path(each.model).expanduser().is_dir() and each.sha256 is None for each in chosen)
+    return {"model": ", ".join(names), "model_checked": not unchecked}
 
 
 def _chroma(host: str, port: int) -> dict[str, Any]:

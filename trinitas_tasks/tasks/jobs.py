@@ -47,7 +47,7 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
         try:
             if not run.spool.empty():
                 replay.replay(hot=run.hot, spool=run.spool)
-            rejoin.rejoin(run.settings.home / rejoin.RESTORED, hot=run.hot, archive=run.archive, model=run.model)
+            rejoin.rejoin(run.settings.home / rejoin.RESTORED, hot=run.hot, archive=run.archive, naming=run.naming)
         finally:  # a full outbox takes no replayed write before something was archived
             self.ingest()
         self.tell_roster()
@@ -82,8 +82,8 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
             batch = ingest.ingest(
                 hot=run.hot,
                 archive=run.archive,
-                vectors=run.vectors,
-                embedder=run.embedder,
+                spaces=run.spaces,
+                models=run.models,
                 stays_of=run.stays_of,
                 limit=limit,
                 lease_seconds=settings.lease_seconds,
@@ -108,8 +108,7 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
             count = forget.bury(
                 hot=run.hot,
                 archive=run.archive,
-                vectors=run.vectors,
-                model=run.model,
+                spaces=run.spaces,
                 limit=settings.batch_size,
                 lease_seconds=settings.lease_seconds,
             )
@@ -185,7 +184,7 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
             "by_type": by_type,
             "unindexed": stats.unindexed,
             "dead_letters": stats.dead_letters,
-            "vectors": self.runtime.vectors.count(persona),
+            "vectors": self.runtime.spaces.of(persona).count(persona),
         }
 
     def examine(self) -> dict[str, str | None]:

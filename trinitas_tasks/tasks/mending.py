@@ -11,7 +11,7 @@ from typing import Any, Final
 from trinitas_tasks.errors import InvalidQuery
 from trinitas_tasks.model import Key
 from trinitas_tasks.runtime import Runtime
-from trinitas_tasks.services import ingest, letters, rebuild, reconcile
+from trinitas_tasks.services import ingest, leaving, letters, rebuild, reconcile
 from trinitas_tasks.services.reconcile import Cursor, Difference, Slice
 from trinitas_tasks.tiers.archive.interface import DeadLetter, Run
 
@@ -38,6 +38,8 @@ class Mending:
         """Compare the tiers and mend what differs, for some seconds; what is left gets a task of its own."""
         run = self.runtime
         started, began = run.clock(), time.monotonic()
+        while self._clear_abandoned() and time.monotonic() - began < COMPARE_SECONDS:
+            pass
         examined, mended, kinds, skipped = 0, 0, dict[str, int](), dict[str, None]()
         while True:
             found = self._compared(run.compared)
@@ -54,6 +56,12 @@ class Mending:
         if found.cursor is not None:
             self.nudge("reconcile")
         return {"examined": examined, "mended": mended, "differences": kinds, "skipped": list(skipped)}
+
+    def _clear_abandoned(self) -> bool:
+        """Whether there is more to do."""
+        run = self.runtime
+        dropped = leaving.clear_abandoned(archive=run.archive, spaces=run.spaces, now=run.clock(), limit=COMPARED)
+        return dropped == COMPARED
 
     def compare(self, cursor: Sequence[Any] | None) -> dict[str, Any]:
         """One step of a comparison; nothing is changed. ``cursor`` None begins, and is None when that was the last."""
@@ -75,17 +83,16 @@ class Mending:
             cursor,
             hot=run.hot,
             archive=run.archive,
-            vectors=run.vectors,
-            model=run.model,
+            spaces=run.spaces,
             limit=COMPARED,
         )
 
     def _mend(self, differences: Sequence[Difference]) -> int:
         run = self.runtime
-        mended = reconcile.mend(differences, hot=run.hot, archive=run.archive, vectors=run.vectors, model=run.model)
+        mended = reconcile.mend(differences, hot=run.hot, archive=run.archive, spaces=run.spaces)
         bare = [each.key for each in differences if each.kind == reconcile.UNEMBEDDED]
         if bare:
-            mended += ingest.embed(bare, archive=run.archive, embedder=run.embedder)
+            mended += ingest.embed(bare, archive=run.archive, models=run.models)
         if mended:
             self._index_missing(COMPARED)
         if torn := sorted({each.key.persona for each in differences if each.kind == reconcile.TORN}):
@@ -111,8 +118,7 @@ class Mending:
             chosen,
             after,
             archive=run.archive,
-            vectors=run.vectors,
-            model=run.model,
+            spaces=run.spaces,
             limit=REBUILT,
             torn=torn,
         )
@@ -126,9 +132,7 @@ class Mending:
     def _index_missing(self, limit: int) -> None:
         run = self.runtime
         while not run.stopping.is_set():
-            indexed = ingest.index_missing(
-                hot=run.hot, archive=run.archive, vectors=run.vectors, model=run.model, limit=limit
-            )
+            indexed = ingest.index_missing(hot=run.hot, archive=run.archive, spaces=run.spaces, limit=limit)
             if indexed < limit:
                 break
 

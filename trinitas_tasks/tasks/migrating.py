@@ -47,8 +47,8 @@ class Migrating(Lifecycle):
             store=self._store(path, name, zone),
             hot=run.hot,
             archive=run.archive,
-            vectors=run.vectors,
-            embedder=run.embedder,
+            spaces=run.spaces,
+            models=run.models,
             limit=STEP,
         )
         return {
@@ -84,7 +84,7 @@ class Migrating(Lifecycle):
     def migrate_undo(self, name: str) -> dict[str, Any]:
         """Remove the next memories that came with this migration and were not changed since."""
         run = self.runtime
-        done = migrate.undo(migration=name, hot=run.hot, archive=run.archive, vectors=run.vectors, limit=STEP)
+        done = migrate.undo(migration=name, hot=run.hot, archive=run.archive, spaces=run.spaces, limit=STEP)
         return {"removed": done.removed, "kept": done.kept, "more": done.more}
 
     def _store(self, path: str, name: str, zone: str | None) -> LegacyFolder:

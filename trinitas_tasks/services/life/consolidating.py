@@ -133,7 +133,7 @@ def _fresh(personas: set[str], sweep: Sweep, *, everybody: bool) -> Iterator[Seq
     """What came since the last run, as far as the vector tier has it: of what it lacks nobody would be found near."""
     archive = sweep.index.archive
     mark = archive.mark(MARK)
-    waiting = {each.key for each in archive.unindexed(sweep.index.model, WAITING)}
+    waiting = {each.key for each in archive.unindexed(sweep.index.spaces.naming, WAITING)}
     if len(waiting) == WAITING:  # an import, say: the next run comes in an hour
         return
     for persona in (None,) if everybody else sorted(personas):

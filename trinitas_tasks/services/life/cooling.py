@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.model import Key
+from trinitas_tasks.services.spaces import Spaces
 from trinitas_tasks.tiers.archive.interface import Archive
 from trinitas_tasks.tiers.archive.lives import Life, Turn
 from trinitas_tasks.tiers.hot.interface import HotTier
-from trinitas_tasks.tiers.vectors.interface import VectorTier
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +22,7 @@ class Index(NamedTuple):
 
     hot: HotTier
     archive: Archive
-    vectors: VectorTier
-    model: str
+    spaces: Spaces
 
 
 def cool(lives: Sequence[Life], index: Index) -> int:
@@ -37,11 +36,12 @@ def cool(lives: Sequence[Life], index: Index) -> int:
     for persona, group in groupby(sorted(cooled, key=_key), key=lambda life: life.key.persona):
         mine = list(group)
         try:
-            index.vectors.delete(persona, [life.key.id for life in mine])
+            index.spaces.of(persona).delete(persona, [life.key.id for life in mine])
         except Unavailable as error:
             logger.info("the vectors of %d memories of %s are taken out later: %s", len(mine), persona, error)
         else:
-            index.archive.mark_indexed([(life.key, life.record.version) for life in mine], index.model, cold=True)
+            model = index.spaces.naming.of(persona)
+            index.archive.mark_indexed([(life.key, life.record.version) for life in mine], model, cold=True)
         index.hot.changed([persona])
     return len(cooled)
 

@@ -21,12 +21,13 @@ def neighbours(lives: Sequence[Life], index: Index, limit: int) -> dict[Key, lis
     import numpy as np  # noqa: PLC0415 - a client has none
 
     persona = lives[0].key.persona
-    vectors = index.archive.vectors(persona, [life.key.id for life in lives], index.model)
+    spaces = index.spaces
+    vectors = index.archive.vectors(persona, [life.key.id for life in lives], spaces.naming.of(persona))
     known = [(life.key, its[0]) for life, its in zip(lives, vectors, strict=True) if its is not None]
     found: dict[Key, list[Near]] = {life.key: [] for life in lives}
     if known:
         asked: NDArray[np.float32] = np.stack([first for _, first in known])
-        near = index.vectors.query_many(persona, asked, limit + 1)
+        near = spaces.of(persona).query_many(persona, asked, limit + 1)
         for (key, _), its in zip(known, near, strict=True):
             found[key] = [each for each in its if each.id != key.id][:limit]
     return found

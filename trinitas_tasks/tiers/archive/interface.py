@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from pydantic import JsonValue
 
 from trinitas_tasks.model import Key, MemoryType, Position, Record
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.chronology import Span, Stretch
 from trinitas_tasks.policy.grants import Grant
 from trinitas_tasks.policy.prediction import Follower
@@ -28,8 +29,8 @@ EVERYTHING: Final = Filters(include_archived=True)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A memory to archive: the vectors of its parts (float32, (parts, dim), at least one) under the name of the
-    model that made them, and the terms (see policy.text.terms) under which full text finds it."""
+    """A memory to archive: the vectors of its parts (float32, (parts, dim); none yet where nobody could make them)
+    under the name of the model that made them, and the terms (see policy.text.terms) under which full text finds it."""
 
     record: Record
     vectors: NDArray[np.float32]
@@ -48,7 +49,7 @@ class Unindexed(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """An archived memory: ``seq`` tells the order in which they came, from 1; whether it has vectors of the
+    """An archived memory: ``seq`` tells the order in which they came, from 1; whether it has vectors of its persona's
     model (embedded: one of its first part), whether the vector tier has all of them (indexed), and how many they
     are."""
 
@@ -175,7 +176,7 @@ class Archive(Reader, Lives, Provenance, Definitions, Protocol):
     def personas(self) -> list[str]:
         """Everybody who has a memory here, by name."""
 
-    def listed(self, after: int, limit: int, model: str) -> list[Listed]:
+    def listed(self, after: int, limit: int, naming: Naming) -> list[Listed]:
         """The memories of all personas that follow this ``seq`` (0: from the first), in its order."""
 
     def position(self) -> Position:
@@ -196,8 +197,8 @@ class Archive(Reader, Lives, Provenance, Definitions, Protocol):
     def mark_unindexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
         """The vector tier lacks the vectors of this model for these versions."""
 
-    def unindexed(self, model: str, limit: int) -> list[Unindexed]:
-        """Memories of whose vectors of this model the vector tier lacks any, oldest first."""
+    def unindexed(self, naming: Naming, limit: int) -> list[Unindexed]:
+        """Memories of whose vectors of their persona's model the vector tier lacks any, oldest first."""
 
     def vectors(self, persona: str, ids: Sequence[str], model: str) -> list[NDArray[np.float32] | None]:
         """The vectors (float32, (parts, dim)) of each in order, None where there is none of this model."""

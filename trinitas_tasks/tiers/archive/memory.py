@@ -11,14 +11,13 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from trinitas_tasks.model import Key, Position, Record, utc_now
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.chronology import Place, Span, Stretch
 from trinitas_tasks.policy.text import session
 from trinitas_tasks.query import Filters
-from trinitas_tasks.tiers.archive.blobs import to_blob
 from trinitas_tasks.tiers.archive.interface import (
     EVERYTHING,
     UNFILTERED,
@@ -27,19 +26,16 @@ from trinitas_tasks.tiers.archive.interface import (
     Listed,
     Match,
     Row,
-    Similar,
-    Unindexed,
 )
-from trinitas_tasks.tiers.archive.memory_definitions import MemoryDefinitions
 from trinitas_tasks.tiers.archive.memory_held import Held
-from trinitas_tasks.tiers.archive.nearest import nearest
+from trinitas_tasks.tiers.archive.memory_indexed import MemoryIndexed
 from trinitas_tasks.tiers.archive.rows import highest, key_of
 
 K1: Final = 1.2
 B: Final = 0.75
 
 
-class MemoryArchive(MemoryDefinitions):
+class MemoryArchive(MemoryIndexed):
     """An archive of dictionaries; safe to share between threads."""
 
     def __init__(self) -> None:
@@ -82,6 +78,8 @@ class MemoryArchive(MemoryDefinitions):
                 newer.seq = next(self._seq)
             else:
                 newer.keep_of(held)
+                if not newer.says_the_same(held):
+                    self._unlink(key)
             self._memories[key] = held = newer
         self._add_vectors(held, row)
         self._erased.pop(key, None)
@@ -91,39 +89,15 @@ class MemoryArchive(MemoryDefinitions):
     def _add_vectors(self, held: Held, row: Row) -> None:
         """Those of parts that it lacks."""
         kept = held.vectors.get(row.model)
+        if not len(row.vectors):
+            return
         if kept is None:
             held.vectors[row.model] = np.array(row.vectors, dtype=np.float32)
         elif len(kept) < len(row.vectors):
             held.vectors[row.model] = np.concatenate([kept, row.vectors[len(kept) :]])
             held.indexed.discard(row.model)
 
-    def mark_indexed(self, keys: Sequence[tuple[Key, int]], model: str, *, cold: bool = False) -> None:
-        """See Archive."""
-        with self._lock:
-            for key, version in keys:
-                held = self._memories.get(key)
-                if held and (held.version, held.cold) == (version, cold) and model in held.vectors:
-                    held.indexed.add(model)
-
-    def mark_unindexed(self, keys: Sequence[tuple[Key, int]], model: str) -> None:
-        """See Archive."""
-        with self._lock:
-            for key, version in keys:
-                held = self._memories.get(key)
-                if held is not None and held.version == version:
-                    held.indexed.discard(model)
-
-    def unindexed(self, model: str, limit: int) -> list[Unindexed]:
-        """See Archive."""
-        with self._lock:
-            waiting = (
-                Unindexed(key, held.version, held.vectors[model].copy(), held.cold)
-                for key, held in self._by_seq()
-                if model in held.vectors and model not in held.indexed
-            )
-            return list(itertools.islice(waiting, limit))
-
-    def listed(self, after: int, limit: int, model: str) -> list[Listed]:
+    def listed(self, after: int, limit: int, naming: Naming) -> list[Listed]:
         """See Archive."""
         with self._lock:
             following = (
@@ -131,7 +105,7 @@ class MemoryArchive(MemoryDefinitions):
                     held.seq,
                     key,
                     held.version,
-                    embedded=model in held.vectors,
+                    embedded=(model := naming.of(key.persona)) in held.vectors,
                     indexed=model in held.indexed,
                     parts=len(held.vectors.get(model, ())),
                     cold=held.cold,
@@ -140,9 +114,6 @@ class MemoryArchive(MemoryDefinitions):
                 if held.seq > after
             )
             return list(itertools.islice(following, limit))
-
-    def _by_seq(self) -> list[tuple[Key, Held]]:
-        return sorted(self._memories.items(), key=lambda pair: pair[1].seq)
 
     def load(self, persona: str, ids: Sequence[str]) -> list[Record | None]:
         """See Archive."""
@@ -216,36 +187,6 @@ class MemoryArchive(MemoryDefinitions):
                     self._end_life(key)
             left = [self._memories.get(key) for key, _ in keys]
             return [held.version if held else None for held in left]
-
-    def vectors(self, persona: str, ids: Sequence[str], model: str) -> list[NDArray[np.float32] | None]:
-        """See Archive."""
-        with self._lock:
-            held = [self._memories.get(Key(persona, id_)) for id_ in ids]
-            found = [memory.vectors.get(model) if memory else None for memory in held]
-            return [vectors if vectors is None else vectors.copy() for vectors in found]
-
-    def nearest(
-        self,
-        persona: str,
-        vector: NDArray[np.float32],
-        model: str,
-        limit: int,
-        *,
-        filters: Filters = UNFILTERED,
-        cold: bool | None = None,
-    ) -> list[Similar]:
-        """See Archive."""
-        if cold is not None:
-            filters = filters.model_copy(update={"include_archived": True})
-        with self._lock:
-            mine = [
-                (held.seq, key.id, to_blob(part))
-                for key, held in self._memories.items()
-                if key.persona == persona and held.admitted(filters) and cold in (None, held.cold)
-                for part in held.vectors.get(model, ())
-                if len(part) == len(vector)
-            ]
-        return nearest(vector, [mine], limit)
 
     def search_text(
         self, persona: str, terms: Sequence[str], limit: int, *, filters: Filters = UNFILTERED

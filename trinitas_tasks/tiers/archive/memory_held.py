@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from trinitas_tasks.model import MemoryItem, MemoryType, Record
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive.lives import Life
+from trinitas_tasks.tiers.archive.rows import ENCODER
 
 
 @dataclass(slots=True)
@@ -72,3 +73,8 @@ class Held:
         self.seq, self.access_count, self.last_access = before.seq, before.access_count, before.last_access
         self.pinned, self.stability_days = before.pinned, before.stability_days
         self.useful, self.useless = before.useful, before.useless
+        self.representative = before.representative if self.says_the_same(before) else None
+
+    def says_the_same(self, other: Held) -> bool:
+        """Whether both have the same content."""
+        return ENCODER.encode(self.record.item.content) == ENCODER.encode(other.record.item.content)

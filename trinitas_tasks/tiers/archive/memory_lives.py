@@ -175,10 +175,17 @@ class MemoryLives(MemoryGrants):
 
     def _end_life(self, key: Key) -> None:
         """Of what was erased nothing is known any more."""
+        self._unlink(key)
         self._followers.pop(key, None)
         for listed in self._followers.values():
             listed.pop(key, None)
         self._feedback = {seq: each for seq, each in self._feedback.items() if each.key != key}
+
+    def _unlink(self, key: Key) -> None:
+        """Nobody says the same as this memory any more."""
+        for other, held in self._memories.items():
+            if other.persona == key.persona and held.representative == key.id:
+                held.representative = None
 
 
 def _meant(choice: Choice, life: Life) -> bool:

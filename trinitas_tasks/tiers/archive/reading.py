@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Column, Connection, Select, and_, func, inspect, select, text
+from sqlalchemy import Column, ColumnElement, Connection, Select, and_, case, func, inspect, select, text
 
 from trinitas_tasks.model import Key, MemoryType
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.chronology import Span, Stretch
 from trinitas_tasks.policy.micros import from_micros
 from trinitas_tasks.query import Filters
@@ -61,8 +62,10 @@ def personas(connection: Connection) -> list[str]:
     return list(connection.scalars(_PERSONAS))
 
 
-def listed(connection: Connection, after: int, limit: int, model: str) -> list[Listed]:
+def listed(connection: Connection, after: int, limit: int, naming: Naming) -> list[Listed]:
     """See Archive."""
+    own = dict(naming.own)
+    model = case(own, value=memories.c.persona, else_=naming.usual) if own else naming.usual
     its_vectors = and_(vectors.c.memory == memories.c.seq, vectors.c.model == model)
     statement = (
         select(
@@ -87,8 +90,28 @@ def listed(connection: Connection, after: int, limit: int, model: str) -> list[L
     ]
 
 
-def unindexed(connection: Connection, model: str, limit: int) -> list[Unindexed]:
+def unindexed(connection: Connection, naming: Naming, limit: int) -> list[Unindexed]:
     """See Archive."""
+    found = [
+        each
+        for model in {naming.usual, *naming.own.values()}
+        for each in _unindexed(connection, model, _whose(model, naming), limit)
+    ]
+    return [each for _, each in sorted(found, key=lambda pair: pair[0])[:limit]]
+
+
+def _whose(model: str, naming: Naming) -> ColumnElement[bool] | None:
+    """Of which memories this is the model; None: of all."""
+    if model != naming.usual:
+        return memories.c.persona.in_(naming.sharing(model))
+    others = [persona for persona, name in naming.own.items() if name != model]
+    return memories.c.persona.not_in(others) if others else None
+
+
+def _unindexed(
+    connection: Connection, model: str, whose: ColumnElement[bool] | None, limit: int
+) -> list[tuple[int, Unindexed]]:
+    """With their place in the order."""
     waiting = (
         select(vectors.c.memory)
         .where(vectors.c.model == model, statements.WAITING)
@@ -96,16 +119,18 @@ def unindexed(connection: Connection, model: str, limit: int) -> list[Unindexed]
         .order_by(vectors.c.memory)
         .limit(limit)
     )
+    if whose is not None:
+        waiting = waiting.join_from(vectors, memories).where(whose)
     statement = (
-        select(memories.c.persona, memories.c.id, memories.c.version, memories.c.cold, vectors.c.data)
+        select(memories.c.seq, memories.c.persona, memories.c.id, memories.c.version, memories.c.cold, vectors.c.data)
         .join_from(vectors, memories)
         .where(vectors.c.model == model, vectors.c.memory.in_(waiting))
         .order_by(vectors.c.memory, vectors.c.part)
     )
-    parts: dict[tuple[Key, int, bool], list[bytes]] = {}
-    for persona, id_, version, cold, data in connection.execute(statement):
-        parts.setdefault((Key(persona, id_), version, cold == 1), []).append(data)
-    return [Unindexed(key, version, from_blobs(data), cold) for (key, version, cold), data in parts.items()]
+    parts: dict[tuple[int, Key, int, bool], list[bytes]] = {}
+    for seq, persona, id_, version, cold, data in connection.execute(statement):
+        parts.setdefault((seq, Key(persona, id_), version, cold == 1), []).append(data)
+    return [(seq, Unindexed(key, version, from_blobs(data), cold)) for (seq, key, version, cold), data in parts.items()]
 
 
 def vectors_of(connection: Connection, persona: str, ids: Sequence[str], model: str) -> dict[str, NDArray[np.float32]]:

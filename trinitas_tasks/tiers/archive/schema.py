@@ -61,6 +61,7 @@ memories = Table(
     Column("useless", Integer, nullable=False, server_default="0"),
     Column("representative", String(128)),
     Column("used_at", BigInteger, Computed(LATER)),
+    Column("tie", String(128), Computed("id")),
     Column("tags", Text, nullable=False),
     Column("metadata", Text, nullable=False),
     Column("content", Text, nullable=False),
@@ -70,13 +71,22 @@ memories = Table(
     Index("memories_fading", *CHOSEN, "fades_at", "seq"),
     Index("memories_scored", *CHOSEN, "scored_at", "seq"),
     Index("memories_score", *CHOSEN, "score", "seq"),
-    Index("memories_times", *CHOSEN, "timestamp", "id"),
+    Index("memories_times", *CHOSEN, "timestamp", "tie"),
+    Index(
+        "memories_represented",
+        "persona",
+        "representative",
+        sqlite_where=text("representative IS NOT NULL"),
+        postgresql_where=text("representative IS NOT NULL"),
+    ),
     Index("memories_version", "version"),
     Index("memories_change", "change"),
     Index("memories_session", "persona", "session", "timestamp", "seq"),
     sqlite_autoincrement=True,
 )
-"""Memories, each with its life (see `lives`). ``used_at``: its timestamp, or its last access after it."""
+"""Memories, each with its life (see `lives`). ``used_at``: its timestamp, or its last access after it.
+``tie``: its id. By another name, so that no question about ids is answered from the index of times, where SQLite
+would go through all that a persona has rather than look some ids up."""
 
 vectors = Table(
     "vectors",
@@ -251,6 +261,15 @@ personas = Table(
     Column("body", Text, nullable=False),
 )
 """What is defined of personas, as JSON, and since when."""
+
+abandoned = Table(
+    "abandoned",
+    metadata,
+    Column("persona", String(64), primary_key=True),
+    Column("model", String(255), primary_key=True),
+    Column("since", BigInteger, nullable=False),
+)
+"""Of which models personas may have vectors left that nobody asks for any more."""
 
 marks = Table(
     "marks",

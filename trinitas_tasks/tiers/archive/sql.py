@@ -18,6 +18,7 @@ from sqlalchemy import text, update
 
 from trinitas_tasks.errors import ArchiveError, Unavailable
 from trinitas_tasks.model import Key, Position, Record, utc_now
+from trinitas_tasks.policy.assignment import Naming
 from trinitas_tasks.policy.chronology import Span, Stretch
 from trinitas_tasks.policy.grants import Grant
 from trinitas_tasks.policy.micros import to_micros
@@ -186,10 +187,10 @@ class SqlArchive(SqlDefinitions):
         with self._engines.read("list personas") as connection:
             return reading.personas(connection)
 
-    def listed(self, after: int, limit: int, model: str) -> list[Listed]:
+    def listed(self, after: int, limit: int, naming: Naming) -> list[Listed]:
         """See Archive."""
         with self._engines.read("list memories") as connection:
-            return reading.listed(connection, after, limit, model)
+            return reading.listed(connection, after, limit, naming)
 
     def position(self) -> Position:
         """See Archive."""
@@ -216,10 +217,10 @@ class SqlArchive(SqlDefinitions):
         with self._engines.write("mark memories as not indexed") as connection:
             writing.each(connection, statements.MARK_UNINDEXED, writing.marks(keys, model))
 
-    def unindexed(self, model: str, limit: int) -> list[Unindexed]:
+    def unindexed(self, naming: Naming, limit: int) -> list[Unindexed]:
         """See Archive."""
         with self._engines.read("list what is not indexed") as connection:
-            return reading.unindexed(connection, model, limit)
+            return reading.unindexed(connection, naming, limit)
 
     def vectors(self, persona: str, ids: Sequence[str], model: str) -> list[NDArray[np.float32] | None]:
         """See Archive."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from sqlalchemy import Insert, Table, bindparam, delete, literal_column, select, text, update
+from sqlalchemy import Insert, Table, bindparam, case, delete, exists, literal_column, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
 from trinitas_tasks.tiers.archive import fulltext
 from trinitas_tasks.tiers.archive.schema import (
+    abandoned,
     consolidations,
     counters,
     dead_letters,
@@ -30,7 +31,7 @@ from trinitas_tasks.tiers.archive.schema import (
 
 OF_THE_MEMORY: Final = {
     *("seq", "persona", "id", "last_access", "access_count"),
-    *("pinned", "stability_days", "useful", "useless", "used_at"),
+    *("pinned", "stability_days", "useful", "useless", "used_at", "tie"),
 }
 """What a newer version does not replace. The rest of a life begins again, with the defaults of its columns."""
 
@@ -49,6 +50,21 @@ MARK_UNINDEXED: Final = (
     update(vectors)
     .where(vectors.c.indexed == 1, _OF_MODEL, vectors.c.memory == _OF_THIS_VERSION.scalar_subquery())
     .values(indexed=0)
+)
+_ITS: Final = memories.alias("its")
+UNLINK: Final = (
+    update(memories)
+    .where(memories.c.persona == bindparam("of_persona"), memories.c.representative == bindparam("of_id"))
+    .values(representative=None)
+)
+"""Nobody says the same as this memory any more."""
+UNLINK_CHANGED: Final = UNLINK.where(
+    exists().where(
+        _ITS.c.persona == bindparam("of_persona"),
+        _ITS.c.id == bindparam("of_id"),
+        _ITS.c.version < bindparam("of_version"),
+        _ITS.c.content != bindparam("of_content"),
+    )
 )
 DROP_MEMORY: Final = delete(memories).where(memories.c.seq == bindparam("of_seq"))
 DROP_VECTORS: Final = delete(vectors).where(vectors.c.memory == bindparam("of_seq"))
@@ -100,9 +116,12 @@ ANY_LETTER: Final = select(dead_letters.c.version).limit(1)
 def put_memory(dialect: str) -> ReturningInsert[str, str, int]:
     """Insert or replace, unless this version or a newer one stands; returns persona, id and seq of what it wrote."""
     statement = _insert(dialect, memories)
+    newer = {name: statement.excluded[name] for name in memories.columns.keys() if name not in OF_THE_MEMORY}  # noqa: SIM118
+    same = memories.c.content == statement.excluded.content
     return statement.on_conflict_do_update(
         index_elements=["persona", "id"],
-        set_={name: statement.excluded[name] for name in memories.columns.keys() if name not in OF_THE_MEMORY},  # noqa: SIM118
+        # who stands for it does so as long as it says the same
+        set_=newer | {"representative": case((same, memories.c.representative), else_=None)},
         where=memories.c.version < statement.excluded.version,
     ).returning(memories.c.persona, memories.c.id, memories.c.seq)
 
@@ -162,6 +181,15 @@ def put_persona(dialect: str) -> Insert:
     statement = _insert(dialect, personas)
     return statement.on_conflict_do_update(
         index_elements=["name"], set_={"at": statement.excluded["at"], "body": statement.excluded.body}
+    )
+
+
+@cache
+def put_abandoned(dialect: str) -> Insert:
+    """Insert or replace."""
+    statement = _insert(dialect, abandoned)
+    return statement.on_conflict_do_update(
+        index_elements=["persona", "model"], set_={"since": statement.excluded.since}
     )
 
 

@@ -29,7 +29,9 @@ DECIDED: Final = {"types": frozenset[MemoryType](), "since": None, "before": Non
 Execute = Callable[[str, Mapping[str, Value]], Iterable[Mapping[str, Any]]]
 """Runs a statement with named parameters; its rows, by the names of their columns."""
 
-_BETWEEN: Final = "(timestamp, id) > (:low_at, :low_id) AND (timestamp, id) < (:high_at, :high_id)"
+_BETWEEN: Final = "(timestamp, tie) > (:low_at, :low_id) AND (timestamp, tie) < (:high_at, :high_id)"
+_BY_ID: Final = _BETWEEN.replace("timestamp", "timestamp + 0")
+"""As with ``cold + 0`` and ``type || ''``, these columns are no use to an index: the ids are to be looked up."""
 
 
 class _Asked(NamedTuple):
@@ -51,10 +53,7 @@ def stretch(
 ) -> Stretch:
     """See Reader.timeline."""
     asked = _Asked(execute, persona, filters, shared)
-    narrow = filtering.narrowed(
-        filters.model_copy(update=DECIDED),
-        sees_json=sees_json,
-    )
+    narrow = filtering.narrowed(filters.model_copy(update=DECIDED), sees_json=sees_json)
     step = STEP if narrow.conditions or narrow.left else limit
     records: list[Record] = []
     for _ in range(0, max(SCANNED, step), step):
@@ -82,21 +81,22 @@ def _places(asked: _Asked, span: Span, limit: int) -> list[tuple[Place, int]]:
 
 
 def _statements(asked: _Asked, span: Span) -> Iterator[tuple[str, dict[str, Value]]]:
-    order = "DESC" if span.newest_first else "ASC"
-    within = f"{_BETWEEN} ORDER BY timestamp {order}, id {order} LIMIT :left"
     select = "SELECT timestamp, persona, id, seq FROM memories WHERE persona = :persona AND"
-    types = sorted(asked.filters.types or MemoryType)
-    colds = (0, 1) if asked.filters.include_archived else (0,)
-    mine = _between(span, asked.persona)
+    order = "DESC" if span.newest_first else "ASC"
+    end = f"ORDER BY timestamp {order}, tie {order} LIMIT :left"
+    types, colds = sorted(asked.filters.types or MemoryType), (0, 1) if asked.filters.include_archived else (0,)
     for kind, cold in product(types, colds):
-        yield f"{select} type = :type AND cold = :cold AND {within}", mine | {"type": kind.value, "cold": cold}
+        values = _between(span, asked.persona) | {"type": kind.value, "cold": cold}
+        yield f"{select} type = :type AND cold = :cold AND {_BETWEEN} {end}", values
     kinds: dict[str, Value] = {f"type_{n}": kind.value for n, kind in enumerate(types)}
-    of_types = f"type IN ({', '.join(f':{name}' for name in kinds)}) AND cold IN ({', '.join(map(str, colds))})"
+    of_types = (
+        f"type || '' IN ({', '.join(f':{name}' for name in kinds)}) AND cold + 0 IN ({', '.join(map(str, colds))})"
+    )
     for owner, ids in _by_owner(asked.shared):
         for chunk in chunks(ids, IN_LIST):
             named: dict[str, Value] = {f"id_{n}": id_ for n, id_ in enumerate(chunk)}
             of_ids = f"id IN ({', '.join(f':{name}' for name in named)})"
-            yield f"{select} {of_ids} AND {of_types} AND {within}", _between(span, owner) | named | kinds
+            yield f"{select} {of_ids} AND {of_types} AND {_BY_ID} {end}", _between(span, owner) | named | kinds
 
 
 def _between(span: Span, owner: str) -> dict[str, Value]:

@@ -44,6 +44,7 @@ def store(connection: Connection, rows: Sequence[Row], columns: Mapping[Key, dic
         and (key not in gone or gone[key] < row.record.version)
     ]
     change = next_changes(connection, len(newer))
+    each(connection, statements.UNLINK_CHANGED, [_changed(row) for row in newer if _key(row) in held])
     written = _put_memories(connection, [row | {"change": change + place} for place, row in enumerate(newer)])
     _put_what_belongs(connection, [(seq, wanted[key], key in held) for key, seq in written.items()])
     _put_vectors(connection, [(seq, wanted[key]) for key, seq in (written | again).items()])
@@ -78,6 +79,7 @@ def erase(connection: Connection, keys: Mapping[Key, int], at: int) -> dict[Key,
         for place, key in enumerate(gone)
     ]
     each(connection, statements.put_tombstone(connection.dialect.name), tombs)
+    each(connection, statements.UNLINK, [of_key(key) for key in gone])
     for statement in statements.DROP_LIFE:
         each(connection, statement, [of_key(key) for key in gone])
     return standing
@@ -172,6 +174,14 @@ def find(connection: Connection, table: Table, keys: Iterable[Key], *columns: Co
         wanted = select(table.c.persona, table.c.id, *columns).where(table.c.persona == persona)
         for chunk in chunks(mine, IN_LIST):
             yield from connection.execute(wanted.where(table.c.id.in_(chunk)))
+
+
+def _key(columns: Mapping[str, Any]) -> Key:
+    return Key(columns["persona"], columns["id"])
+
+
+def _changed(columns: Mapping[str, Any]) -> dict[str, object]:
+    return of_key(_key(columns), of_version=columns["version"], of_content=columns["content"])
 
 
 def _drop_letters(connection: Connection, keys: Mapping[Key, int]) -> None:

@@ -43,7 +43,7 @@ class MemoryHotTier(MemoryCopies):
         self._outbox: dict[Key, datetime] = {}
         self._graves: dict[Key, datetime] = {}
         self._pending: dict[Key, datetime] = {}
-        self._said: Expiring[tuple[str, str], str] = Expiring(clock)
+        self._said: Expiring[tuple[str, str], tuple[str, int]] = Expiring(clock)
 
     @property
     def fence(self) -> int:
@@ -62,10 +62,8 @@ class MemoryHotTier(MemoryCopies):
     def _write(self, write: Write, above: int) -> tuple[Key, bool]:
         key, replayed = Key(write.item.persona, write.item.id), write.version or 0
         said = (key.persona, write.dedup) if write.dedup and not replayed else None
-        if said and (known := self._said.get(said)):
-            first = self._live(Key(key.persona, known))
-            if first is None or first.body is not None:
-                return Key(key.persona, known), False
+        if said and (known := self._known(*said)):
+            return known, False
         old, body = self._live(key), write.item.to_json()
         if old and (replayed <= old.version if replayed else old.body == body):
             return key, False
@@ -79,8 +77,16 @@ class MemoryHotTier(MemoryCopies):
         self._graves.pop(key, None)
         self.changed([key.persona, *self._grantees(key)])
         if said:
-            self._said.keep(said, key.id, self._dedup_seconds)
+            self._said.keep(said, (key.id, self._kept[key].version), self._dedup_seconds)
         return key, True
+
+    def _known(self, persona: str, said: str) -> Key | None:
+        """The memory that says so, unless it says something else by now."""
+        if (known := self._said.get((persona, said))) is None:
+            return None
+        memory_id, version = known
+        first = self._live(key := Key(persona, memory_id))
+        return key if first is None or (first.body is not None and first.version == version) else None
 
     def _version(self, old: Kept | None, replayed: int, above: int) -> int:
         """The version of a change: of a replayed one its own, else greater than all that is known."""

@@ -9,7 +9,7 @@ Keys, all under the namespace:
     pending:PERSONA      zset   ids that are not archived yet, by the time of the write
     clock                int    the highest version ever issued
     gen:PERSONA          int    changes whenever the persona's recalls may
-    ans:PERSONA:GEN:..   cached answers    vec:..  cached query vectors    dedup:..  recent writes
+    ans:PERSONA:GEN:..   cached answers    vec:..  cached query vectors    dedup:..  "ID VERSION" of recent writes
     nudge                somebody told the workers lately
     notes                hash   what workers have to say, by name: END:TEXT, END in ms
 

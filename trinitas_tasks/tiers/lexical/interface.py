@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection as Several
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -33,12 +34,11 @@ class Document(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is looked for: any of the weighed terms, all of the phrases (each a sequence of terms), and what the filters
-    admit; if ``ids`` are given, only among those."""
+    admit."""
 
     terms: Mapping[str, float]
     phrases: tuple[tuple[str, ...], ...] = ()
     filters: Filters = field(default_factory=Filters)
-    ids: frozenset[str] | None = None
 
 
 class Match(NamedTuple):
@@ -64,6 +64,10 @@ class LexicalTier(Protocol):
 
     def search(self, persona: str, wanted: Wanted, limit: int, *, cold: bool = False) -> list[Match]:
         """Exactly the best, best first, of equals by id; empty for an unknown persona."""
+
+    def among(self, persona: str, ids: Several[str], wanted: Wanted, limit: int, *, cold: bool = False) -> list[str]:
+        """Those of these memories that hold any of the terms themselves, the heaviest together first: nothing but their
+        own texts counts, not how rare a word is."""
 
     def stems(self, terms: Iterable[str]) -> list[str]:
         """The terms as they are indexed, in order: one for each."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection as Several
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -51,9 +52,7 @@ class MemoryLexical:
         phrases = [self.stems(phrase) for phrase in wanted.phrases]
         found = []
         for held in self._of(persona, cold):
-            if (wanted.ids is not None and held.item.id not in wanted.ids) or not wanted.filters.admit(held.item):
-                continue
-            if not all(_stands(phrase, held.own) for phrase in phrases):
+            if not wanted.filters.admit(held.item) or not all(_stands(phrase, held.own) for phrase in phrases):
                 continue
             scores = [
                 each.score(terms, counts, counts.total()) for each, counts in zip(collections, held.fields, strict=True)
@@ -61,6 +60,19 @@ class MemoryLexical:
             if (score := sum(scores)) > 0:
                 found.append(Match(held.item.id, score / ideal))
         return sorted(found, key=lambda match: (-match.coverage, match.id))[:limit]
+
+    def among(self, persona: str, ids: Several[str], wanted: Wanted, limit: int, *, cold: bool = False) -> list[str]:
+        """See LexicalTier."""
+        terms, phrases = _stemmed(self, wanted), [self.stems(phrase) for phrase in wanted.phrases]
+        found = [
+            (-weight, held.item.id)
+            for held in self._of(persona, cold)
+            if held.item.id in ids
+            and wanted.filters.admit(held.item)
+            and all(_stands(phrase, held.own) for phrase in phrases)
+            if (weight := sum(terms[term] for term in terms.keys() & held.fields[0].keys()))
+        ]
+        return [id_ for _, id_ in sorted(found)[:limit]]
 
     def stems(self, terms: Iterable[str]) -> list[str]:
         """See LexicalTier."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection as Several
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -117,11 +118,9 @@ class Space:
         self._means = self._mean_lengths()
 
     @mapped
-    def search(
-        self, terms: Mapping[str, float], phrases: Sequence[list[str]], wanted: Wanted, limit: int
-    ) -> list[Match]:
+    def search(self, wanted: Wanted, limit: int) -> list[Match]:
         """See LexicalTier; terms and phrases are stems."""
-        searcher = self._searcher
+        searcher, terms = self._searcher, wanted.terms
         # at most as many as there are: room is made for all of them before
         limit = min(limit, searcher.num_docs)
         ideal = sum(collection.ideal(terms) for collection in self.collections(terms))
@@ -132,16 +131,30 @@ class Space:
             for term, weight in terms.items()
             for field in FIELDS
         ]
-        query = Query.boolean_query(any_of)
-        if limits := [*self._phrases(phrases), *self._limits(wanted)]:
-            must = [(Occur.Must, Query.const_score_query(each, 0.0)) for each in limits]
-            query = Query.boolean_query([(Occur.Must, query), *must])
+        query = _within(any_of, [*self._phrases(wanted.phrases), *self._limits(wanted.filters)])
         hits = searcher.search(query, limit, count=False).hits
         most = ideal * (K1 + 1)  # tantivy's scores are not divided by this
         found = (Match(_id(searcher, address), min(score / most, 1.0)) for score, address in hits)
         return sorted(found, key=lambda match: (-match.coverage, match.id))
 
-    def _phrases(self, phrases: Sequence[list[str]]) -> list[Query]:
+    @mapped
+    def among(self, ids: Several[str], wanted: Wanted, limit: int) -> list[str]:
+        """See LexicalTier; terms and phrases are stems."""
+        searcher, schema = self._searcher, self._schema
+        limit = min(limit, searcher.num_docs)
+        if not limit or not wanted.terms or not ids:
+            return []
+        any_of = [
+            (Occur.Should, Query.const_score_query(Query.term_query(schema, "own", term), weight))
+            for term, weight in wanted.terms.items()
+        ]
+        these = Query.term_set_query(schema, "id", sorted(ids))
+        query = _within(any_of, [these, *self._phrases(wanted.phrases), *self._limits(wanted.filters)])
+        hits = searcher.search(query, limit, count=False).hits
+        found = ((-score, _id(searcher, address)) for score, address in hits)
+        return [id_ for _, id_ in sorted(found)]
+
+    def _phrases(self, phrases: Sequence[Sequence[str]]) -> list[Query]:
         """A phrase of one word is a word: tantivy knows phrases of two and more."""
         return [
             Query.phrase_query(self._schema, "own", list(phrase))
@@ -151,11 +164,9 @@ class Space:
             if phrase
         ]
 
-    def _limits(self, wanted: Wanted) -> list[Query]:
-        schema, filters = self._schema, wanted.filters
+    def _limits(self, filters: Filters) -> list[Query]:
+        schema = self._schema
         limits: list[Query] = []
-        if wanted.ids is not None:
-            limits.append(Query.term_set_query(schema, "id", sorted(wanted.ids)))
         if filters.types:
             limits.append(Query.term_set_query(schema, "type", sorted(filters.types)))
         if filters.any_tags:
@@ -216,6 +227,15 @@ class Space:
 def _collection(texts: int, mean: float, holders: dict[str, int]) -> Collection:
     # replaced texts count among the holders until their segment is merged
     return Collection(max(texts, *holders.values(), 0), mean, holders)
+
+
+def _within(any_of: list[tuple[Occur, Query]], limits: Sequence[Query]) -> Query:
+    """What any of these finds, within all of the limits, which do not count."""
+    query = Query.boolean_query(any_of)
+    if not limits:
+        return query
+    must = [(Occur.Must, Query.const_score_query(each, 0.0)) for each in limits]
+    return Query.boolean_query([(Occur.Must, query), *must])
 
 
 def _id(searcher: tantivy.Searcher, address: tantivy.DocAddress) -> str:

@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from collections import defaultdict
+from collections.abc import Collection as Several
 from collections.abc import Iterable, Sequence
 from itertools import count
 from pathlib import Path
@@ -84,11 +85,19 @@ class TantivyLexical:
 
     def search(self, persona: str, wanted: Wanted, limit: int, *, cold: bool = False) -> list[Match]:
         """See LexicalTier."""
+        space = self._space(_named(persona, cold))
+        return space.search(self._stemmed(wanted), limit) if space else []
+
+    def among(self, persona: str, ids: Several[str], wanted: Wanted, limit: int, *, cold: bool = False) -> list[str]:
+        """See LexicalTier."""
+        space = self._space(_named(persona, cold))
+        return space.among(ids, self._stemmed(wanted), limit) if space else []
+
+    def _stemmed(self, wanted: Wanted) -> Wanted:
         terms: dict[str, float] = {}
         for stem, weight in zip(self.stems(wanted.terms), wanted.terms.values(), strict=True):
             terms[stem] = terms.get(stem, 0.0) + weight
-        space = self._space(_named(persona, cold))
-        return space.search(terms, [self.stems(each) for each in wanted.phrases], wanted, limit) if space else []
+        return Wanted(terms, tuple(tuple(self.stems(each)) for each in wanted.phrases), wanted.filters)
 
     def stems(self, terms: Iterable[str]) -> list[str]:
         """See LexicalTier."""

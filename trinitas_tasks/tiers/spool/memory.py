@@ -112,8 +112,7 @@ class MemorySpool:
             return item.id
         for entry in self._waiting if dedup is not None else ():
             newest = self.latest(item.persona, [entry.key.id])[0]
-            forgotten = newest is None or newest.item is None
-            if entry.key.persona == item.persona and self._said[entry.number] == dedup and not forgotten:
+            if entry.key.persona == item.persona and self._said[entry.number] == dedup and newest == entry:
                 return entry.key.id
         return None
 

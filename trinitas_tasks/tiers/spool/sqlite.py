@@ -190,11 +190,11 @@ class SqliteSpool:
         if self._body(connection, item.persona, item.id) == item.to_json():  # the same call again
             return item.id
         said = connection.execute(
-            "SELECT id FROM entries WHERE target = ? AND state = ? AND persona = ? AND dedup = ? AND at > ? "
+            "SELECT id, body FROM entries WHERE target = ? AND state = ? AND persona = ? AND dedup = ? AND at > ? "
             "ORDER BY number DESC LIMIT 1",
             (self._target, WAITS, item.persona, dedup, time.time() - self._dedup_seconds),
         ).fetchone()
-        return str(said[0]) if said and self._body(connection, item.persona, said[0]) else None
+        return str(said[0]) if said and self._body(connection, item.persona, said[0]) == said[1] else None
 
     def _body(self, connection: sqlite3.Connection, persona: str, memory_id: str) -> bytes | None:
         """Of the newest entry; None also if that says that it was forgotten."""

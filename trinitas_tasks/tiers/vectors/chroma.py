@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -42,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 class ChromaVectors:
-    """The vectors of one embedding model at a Chroma server; safe to share between threads.
+    """The vectors of an embedding model at a Chroma server, and of others beside it; safe to share between threads.
 
     Nothing is connected before the first call. ``deadline_ms`` (``query_ms`` for a query) bounds every operation; one
     on more than `parts.CHUNK` vectors is several operations. Where the server is found away, the ``breaker`` opens. A
@@ -63,8 +64,14 @@ class ChromaVectors:
         breaker: Breaker | None = None,
     ) -> None:
         self._connection = Connection(host, port, deadline_ms=deadline_ms, query_ms=query_ms, breaker=breaker)
-        collections = Collections(self._connection, namespace, model)
-        self._live, self._spare = Live(collections), Spare(collections)
+        self._namespace = namespace
+        self._others: dict[str, ChromaVectors] = {}
+        self._adding = threading.Lock()
+        self._use_model(model)
+
+    def _use_model(self, model: str) -> None:
+        self._collections = Collections(self._connection, self._namespace, model)
+        self._live, self._spare = Live(self._collections), Spare(self._collections)
         self._space: Space = self._live
 
     def upsert(self, persona: str, ids: Sequence[str], vectors: Vectors, versions: Sequence[int]) -> None:
@@ -146,6 +153,14 @@ class ChromaVectors:
                     where = f"{self._connection.where} has another vector of {parts.owner(stored)} of {persona}"
                     raise Torn(f"{where}: rebuild them")
 
+    def at(self, model: str) -> VectorTier:
+        """See VectorTier."""
+        with self._adding:
+            if model not in self._others:
+                self._others[model] = other = copy(self)
+                other._use_model(model)
+            return self._others[model]
+
     def spare(self) -> VectorTier:
         """See VectorTier."""
         twin = copy(self)
@@ -156,6 +171,13 @@ class ChromaVectors:
         """See VectorTier."""
         with self._connection.bounded("clear"):
             self._space.clear(persona)
+
+    def drop(self, persona: str) -> None:
+        """See VectorTier."""
+        with self._connection.bounded("drop"):
+            self._collections.drop(persona)
+        self._live.forget(persona)
+        self._spare.forget(persona)
 
     def promote(self, persona: str) -> None:
         """See VectorTier."""
@@ -178,7 +200,8 @@ class ChromaVectors:
     def close(self) -> None:
         """See VectorTier."""
         self._connection.close()
-        self._live.close()
+        for each in (self, *self._others.values()):
+            each._live.close()
 
     def _use(self, what: str, persona: str, call: Callable[[Collection], T], *, create: bool = False) -> T | None:
         """The call's result, or None where the persona has no collection."""

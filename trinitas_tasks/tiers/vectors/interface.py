@@ -35,7 +35,8 @@ class Near(NamedTuple):
 
 
 class VectorTier(Protocol):
-    """One space of vectors a persona; personas never mix. Errors: Unavailable, DeadlineExceeded, Torn.
+    """One space of vectors a persona, of one model; personas never mix, nor do models.
+    Errors: Unavailable, DeadlineExceeded, Torn.
 
     A space is rebuilt beside the one that answers: ``spare().clear(persona)``, ``spare().upsert(...)`` for all there
     is, ``promote(persona)``. What others upsert or delete during that time may go with the replaced space: compare
@@ -77,11 +78,17 @@ class VectorTier(Protocol):
         Only this notices an index that lost vectors: counts, versions and a ping do not read it.
         """
 
+    def at(self, model: str) -> VectorTier:
+        """The spaces of the vectors of another model, by its name; always the same ones."""
+
     def spare(self) -> VectorTier:
         """A second set of spaces, that nobody else sees."""
 
     def clear(self, persona: str) -> None:
         """Take all vectors of the persona away without reading them; a spare space begins with this."""
+
+    def drop(self, persona: str) -> None:
+        """Take all vectors of the persona away, also of a spare space."""
 
     def promote(self, persona: str) -> None:
         """Let the spare space answer from now on, in one step for all. Raises: Unavailable if there is none."""

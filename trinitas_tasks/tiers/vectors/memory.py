@@ -64,6 +64,7 @@ class MemoryVectors:
 
     def __init__(self) -> None:
         self._spaces = _Spaces()
+        self._others: dict[str, MemoryVectors] = {}
 
     def upsert(self, persona: str, ids: Sequence[str], vectors: Vectors, versions: Sequence[int]) -> None:
         """See VectorTier."""
@@ -123,6 +124,11 @@ class MemoryVectors:
             if not all(np.allclose(*pair, atol=1e-3) for pair in zip(kept, _units(expected), strict=False)):
                 raise Torn(f"the vector of {id_} of {persona} is another one")
 
+    def at(self, model: str) -> VectorTier:
+        """See VectorTier."""
+        with self._spaces.lock:
+            return self._others.setdefault(model, MemoryVectors())
+
     def spare(self) -> VectorTier:
         """See VectorTier."""
         return _Spare(self._spaces)
@@ -131,6 +137,12 @@ class MemoryVectors:
         """See VectorTier."""
         with self._spaces.lock:
             self._spaces.live.pop(persona, None)
+
+    def drop(self, persona: str) -> None:
+        """See VectorTier."""
+        with self._spaces.lock:
+            self._spaces.live.pop(persona, None)
+            self._spaces.spare.pop(persona, None)
 
     def promote(self, persona: str) -> None:
         """See VectorTier."""
@@ -159,6 +171,7 @@ class _Spare(MemoryVectors):
     """The spaces being filled."""
 
     def __init__(self, spaces: _Spaces) -> None:
+        super().__init__()
         self._spaces = spaces
 
     def clear(self, persona: str) -> None:

@@ -104,6 +104,13 @@ class Collections:
         with self._connection.patient(), suppress(NotFoundError):
             self._connection.api.delete_collection(model.name)
 
+    def drop(self, persona: str) -> None:
+        """Delete all that there are."""
+        found = self.find(persona)
+        for model in (*found.others, found.live):
+            if model is not None:
+                self.delete(model)
+
     def _get(self, name: str) -> Model | None:
         try:
             return self._connection.api.get_collection(name)

@@ -25,9 +25,9 @@ if till > 0 and now_us > till then
 end
 
 if dedup_ms ~= '0' then
-  local known = redis.call('GET', dedup)
+  local known, version = string.match(redis.call('GET', dedup) or '', '^(%S+) (%d+)$')
   local first = known and redis.call('HMGET', prefix .. known, 'v', 'g')
-  if first and not first[2] then
+  if first and not first[2] and (first[1] or version) == version then  -- else it says something else by now
     return {known, 0, 0, first[1] or '0', now}
   end
 end
@@ -86,7 +86,7 @@ for i = 1, #marks, 2 do
   if tonumber(marks[i + 1]) > 0 then redis.call('INCR', space .. 'gen:' .. marks[i]) end
 end
 if dedup_ms ~= '0' then
-  redis.call('SET', dedup, id, 'PX', dedup_ms)
+  redis.call('SET', dedup, id .. ' ' .. stands, 'PX', dedup_ms)
 end
 if replaced then  -- who replaces tells nobody: the next write must
   return {id, 1, 0, stands, now}

@@ -1,4 +1,4 @@
-"""What is defined of personas."""
+"""What is defined of personas, and the models that they have no more."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,4 +13,10 @@ def upgrade() -> None:
         sa.Column("name", sa.String(64), primary_key=True),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "abandoned",
+        sa.Column("persona", sa.String(64), primary_key=True),
+        sa.Column("model", sa.String(255), primary_key=True),
+        sa.Column("since", sa.BigInteger, nullable=False),
     )
