@@ -25,6 +25,7 @@ from trinitas_tasks.settings import Settings, load_settings
 from trinitas_tasks.tasks import patience
 from trinitas_tasks.tasks.config import QUEUES
 from trinitas_tasks.tasks.dispatch import CeleryDispatcher, Dispatcher
+from trinitas_tasks.tasks.pulse import Pulse, pulse
 from trinitas_tasks.tiers.archive.interface import Reader
 from trinitas_tasks.tiers.archive.local import LocalArchive
 from trinitas_tasks.tiers.breaker import Breaker
@@ -487,6 +488,10 @@ class MemoryClient:
             served=self._dispatcher.workers,
             examine=partial(self.ask, "examine"),
         )
+
+    def pulse(self) -> Pulse:
+        """What goes on just now; for operators' tools. Never raises for what is away: it says so."""
+        return pulse(hot=self._hot, spool=self._spool, dispatcher=self._dispatcher, clock=utc_now)
 
     def ask(self, job: str, *arguments: Any, deadline_ms: int | None = None) -> Any:
         """Run a job of the workers and return what it answers; for operators' tools.

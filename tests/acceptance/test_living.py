@@ -165,8 +165,8 @@ def kind_of(client: MemoryClient, memory_id: str) -> str:
         (("run", "reconcile"), "trinitas verify --repair"),
         (("run", "prune", "-p", "../x"), "is not a persona's name"),
         (("runs", "purne"), "there is no 'purne'"),
-        (("why", "nothing", "-p", "nobody"), "nobody has no archived memory nothing"),
-        (("pin", "nothing", "-p", "nobody"), "nobody has no memory nothing"),
+        (("why", "nothing", "-p", "athena"), "athena has no archived memory nothing"),
+        (("pin", "nothing", "-p", "nobody"), "there is no 'nobody'"),
         (("undo", "123456789"), "there is no consolidation 123456789"),
     ],
 )

@@ -17,6 +17,7 @@ from tests.support import wait_until
 from trinitas_tasks import MemoryClient, Settings
 from trinitas_tasks.errors import NotFound
 from trinitas_tasks.local.stack import Stack
+from trinitas_tasks.policy.personas import Persona
 from trinitas_tasks.query import Recall
 from trinitas_tasks.runtime import Runtime
 
@@ -25,9 +26,11 @@ QUESTION = "Where is the treasure?"
 
 
 @pytest.fixture
-def other(persona: str) -> str:
-    """Another persona."""
-    return f"{persona}-x"
+def other(persona: str, operator: MemoryClient) -> str:
+    """Another persona; the command line knows it."""
+    name = f"{persona}-x"
+    operator.define(Persona(name=name))
+    return name
 
 
 def ids(found: Recall) -> list[str]:
@@ -152,13 +155,13 @@ def test_what_redis_lost_of_grants_comes_back_from_the_archive(
 
 def test_the_command_line_shares(client: MemoryClient, persona: str, other: str, trinitas: Run) -> None:
     given = client.remember(TREASURE)
-    done = trinitas("share", given, "--to", other, "--to", "zeus", "-p", persona, "--json")
-    assert json.loads(done.stdout) == {"shared_with": sorted([other, "zeus"])}
+    done = trinitas("share", given, "--to", other, "--to", "seshat", "-p", persona, "--json")
+    assert json.loads(done.stdout) == {"shared_with": sorted([other, "seshat"])}
     assert trinitas("get", given, "-p", other).returncode == 0
-    assert trinitas("shared", given, "-p", persona).stdout.split() == sorted([other, "zeus"])
-    assert trinitas("unshare", given, "--to", other, "-p", persona).stdout.split() == ["zeus"]
+    assert trinitas("shared", given, "-p", persona).stdout.split() == sorted([other, "seshat"])
+    assert trinitas("unshare", given, "--to", other, "-p", persona).stdout.split() == ["seshat"]
     assert trinitas("get", given, "-p", other).returncode == 1
     assert "nobody" in trinitas("unshare", given, "-p", persona).stderr
-    refused = trinitas("share", given, "--to", "zeus", "-p", other)
+    refused = trinitas("share", given, "--to", "seshat", "-p", other)
     assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
     assert f"error: {other} has no memory {given}" in refused.stderr

@@ -84,6 +84,8 @@ def place(order: Order, life: Life) -> tuple[float, int]:
     match order:
         case Order.USE:
             value = since(max(life.record.item.timestamp, life.record.item.last_access))
+        case Order.RECENCY:
+            value = -since(max(life.record.item.timestamp, life.record.item.last_access))
         case Order.FADING:
             value = since(life.fades_at)
         case Order.SCORING:

@@ -219,3 +219,14 @@ def test_a_copy_that_is_replaced_or_finished_again_leaves_no_trace(private: Valk
         assert (raw.hget("n:copies", "bytes"), raw.zcard("n:ends"), raw.zcard("n:worth")) == ("0", 0, 0)
     assert left <= {"clock", "gen", "nudge", "copies"}
     hot.close()
+
+
+def test_who_only_counts_evicts_nothing_whatever_room_they_would_give(private: Valkey) -> None:
+    tier, looking = tier_at(private), tier_at(private, cache_mb=0.0005)
+    tier.write([Write(memory("x" * 5000))])
+    archive_all(tier, seconds=100)
+    assert looking.counts().copies == 1
+    assert tier.copies().count == 1
+    assert looking.copies().count == 0  # which is why
+    tier.close()
+    looking.close()

@@ -14,6 +14,7 @@ from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.runtime import Runtime
 from trinitas_tasks.services.ingest import Step
 from trinitas_tasks.settings import Settings
+from trinitas_tasks.tasks.activity import Activity
 from trinitas_tasks.tasks.jobs import Jobs
 from trinitas_tasks.tiers.breaker import Breaker
 from trinitas_tasks.tiers.vectors.interface import VectorTier
@@ -33,6 +34,10 @@ class NoWorkers:
     def workers(self) -> dict[str, list[str]]:
         """See Dispatcher."""
         return {}
+
+    def activity(self) -> Activity:
+        """See Dispatcher."""
+        return Activity({})
 
     def close(self) -> None:
         """See Dispatcher."""

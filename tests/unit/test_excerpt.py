@@ -75,7 +75,7 @@ def test_pieces_of_json_end_between_tokens_or_within_a_long_string(value: dict[s
         assert not regex.search(r"(?<!\\)(?:\\\\)*\\\Z", each.text)
 
 
-@given(st.lists(st.integers(0, 100), max_size=12), st.integers(0, 500), st.integers(1, 100))
+@given(st.lists(st.integers(0, 400), max_size=12), st.integers(0, 900), st.integers(1, 200))
 def test_what_is_told_together_keeps_to_its_limits(lengths: list[int], total: int, most: int) -> None:
     share = level(lengths, total, most)
     told = [min(length, share) for length in lengths]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -188,6 +190,30 @@ def test_every_form_is_recognised_by_what_is_in_it(form: str, side: Side) -> Non
 
 
 # What is in it.
+
+
+class Screen(io.TextIOWrapper):
+    """A standard output that says whether somebody looks at it."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8", write_through=True)
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_is_shown_nothing_hidden_and_a_pipe_gets_all(
+    terminal: bool, side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side.client.remember("\x9b2J\u202egnp.exe", persona="athena")
+    side.bench.world.settle()
+    screen = Screen(terminal=terminal)
+    monkeypatch.setattr(sys, "stdout", screen)
+    export(side.client, None, Wanted(), written_as("csv"), watch=quiet)
+    screen.seek(0)
+    assert ("⟨U+009B⟩2J⟨U+202E⟩gnp.exe" if terminal else "\x9b2J\u202egnp.exe") in screen.read()
 
 
 def test_filters_choose(side: Side) -> None:

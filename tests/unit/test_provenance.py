@@ -33,7 +33,9 @@ def test_what_is_anothers_says_who_shares_it(readers: Any) -> None:
     assert memory_data(memory(), readers="athena").shared_by is None
 
 
-@pytest.mark.parametrize("chosen", ["m1", "f47ac10b-58cc-4372-a567-0e02b2c3d479", "session/2026:7"])
+@pytest.mark.parametrize(
+    "chosen", ["m1", "f47ac10b-58cc-4372-a567-0e02b2c3d479", "session/2026:7", "ffffffff-ffff-7fff-bfff-ffffffffffff"]
+)
 def test_an_id_without_a_time_tells_none(chosen: str) -> None:
     assert stored_at(chosen) is None
 

@@ -64,6 +64,7 @@ SECRETS = {
 PARTS = {
     "redis://:s3cr3t-pw@127.0.0.1:6379/0": "redis://:⟨secret: password in a url⟩@127.0.0.1:6379/0",
     "https://bot:" + "hunter2@example.com/x?y#z": "https://bot:⟨secret: password in a url⟩@example.com/x?y#z",
+    "https://x:ghp_" + LETTERS + LETTERS[:16] + "@example.com": "https://x:⟨secret: github token⟩@example.com",
     "aws_secret_access_key = " + 2 * LETTERS: "aws_secret_access_key = ⟨secret: aws secret key⟩",
     'AWS_SECRET_KEY="' + 2 * LETTERS + '"': 'AWS_SECRET_KEY="⟨secret: aws secret key⟩"',
     "AccountKey=" + 4 * LETTERS + LETTERS[:6] + "==;x": "AccountKey=⟨secret: azure storage key⟩;x",
@@ -79,6 +80,7 @@ ORDINARY = (
     "put it between -----BEGIN PRIVATE KEY----- and -----END PRIVATE KEY-----",
     "-----BEGIN CERTIFICATE-----\n" + 3 * (64 * "A" + "\n") + "-----END CERTIFICATE-----",
     "ghp_short, xoxb-your-token-here, sk-proj-..., hf_transfer, glpat-<token>, eyJhbGciOi.., trt_ID_SECRET",
+    "AKIA" + "QWERTYUIOP234567ABC is longer, and so is hf_" + 2 * LETTERS,
     "commit 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 of 2026-01-02",
 )
 

@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 from trinitas_tasks.client import MemoryClient
 from trinitas_tasks.errors import InvalidQuery, TrinitasError, Unavailable
 from trinitas_tasks.interfaces.forms.form import Written
+from trinitas_tasks.policy.hygiene import visible
 from trinitas_tasks.services.exporting import Wanted
 
 LIMIT: Final = 100
@@ -38,13 +39,15 @@ class Exported:
 def export(client: MemoryClient, file: Path | None, wanted: Wanted, form: Written, *, watch: Watch) -> Exported:
     """Write what is wanted, all that was acknowledged before included, to a file or (None) to standard output.
 
-    The file gets its name when it is complete. Raises: Unavailable, InvalidQuery.
+    The file gets its name when it is complete. A terminal gets marks in place of what is hidden, so that nothing moves
+    its cursor. Raises: Unavailable, InvalidQuery.
     """
     wait_archived(client, watch=watch)
     with suppress(TrinitasError):  # reads and signals of the last seconds, if anybody is there to count them
         client.ask("run", "flush_access", False, None, deadline_ms=STEP_MS)
+    shown = visible if file is None and sys.stdout.isatty() else str
     with _opened(file) as out:
-        return _written(client, out, wanted, form, watch)
+        return _written(client, out, wanted, form, watch, shown)
 
 
 def wait_archived(client: MemoryClient, *, watch: Watch) -> None:
@@ -64,7 +67,9 @@ def wait_archived(client: MemoryClient, *, watch: Watch) -> None:
         left = now
 
 
-def _written(client: MemoryClient, out: IO[bytes], wanted: Wanted, form: Written, watch: Watch) -> Exported:
+def _written(
+    client: MemoryClient, out: IO[bytes], wanted: Wanted, form: Written, watch: Watch, shown: Callable[[str], str]
+) -> Exported:
     after: list[str] | None = ["", ""]
     count, size, begun = 0, 0, False
     asked = wanted.model_dump(mode="json")
@@ -73,7 +78,7 @@ def _written(client: MemoryClient, out: IO[bytes], wanted: Wanted, form: Written
         texts = [] if begun else [form.header(step["model"])]
         begun = True
         texts += [form.written(line, first=count + place == 0) for place, line in enumerate(step["lines"])]
-        data = "".join(texts).encode()
+        data = shown("".join(texts)).encode()
         out.write(data)
         count, size, after = count + len(step["lines"]), size + len(data), step["after"]
         watch("exporting", step["examined"])

@@ -109,9 +109,9 @@ def stored_at(memory_id: str) -> datetime | None:
     """When an id was made, if it is a UUID of version 7. An id that somebody chose says what they chose."""
     try:
         uuid = UUID(memory_id)
-    except ValueError:
+        return datetime.fromtimestamp((uuid.int >> 80) / 1000, UTC) if uuid.version == 7 else None
+    except ValueError:  # no UUID, or one of a year beyond 9999
         return None
-    return datetime.fromtimestamp((uuid.int >> 80) / 1000, UTC) if uuid.version == 7 else None
 
 
 class _Content:

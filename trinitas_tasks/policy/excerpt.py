@@ -68,5 +68,5 @@ def level(lengths: Iterable[int], total: int, most: int) -> int:
         share = left // (len(waiting) - number)
         if length > share:
             return min(share, most)
-        left -= min(length, most)
+        left -= length
     return most

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 from weakref import WeakSet
 
 from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import AsyncResult
+from kombu.exceptions import ChannelError
 
 from trinitas_tasks.errors import DeadlineExceeded, TrinitasError, Unavailable
 from trinitas_tasks.settings import Settings, hide_password
 from trinitas_tasks.tasks import patience
-from trinitas_tasks.tasks.config import INSPECT_SECONDS, MESSAGING_ERRORS, ROUTES, SEARCH, producer_config
+from trinitas_tasks.tasks.activity import Activity, Doing, Worker
+from trinitas_tasks.tasks.config import INSPECT_SECONDS, MESSAGING_ERRORS, QUEUES, ROUTES, SEARCH, producer_config
 from trinitas_tasks.tasks.shown import briefly
 from trinitas_tasks.tiers.breaker import Breaker
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 PROBE_MS: Final = 1000
 
 
@@ -36,6 +39,9 @@ class Dispatcher(Protocol):
 
     def workers(self) -> dict[str, list[str]]:
         """The queues that somebody serves, with the names of who does. Raises: Unavailable."""
+
+    def activity(self) -> Activity:
+        """What waits in the queues and what each worker is at. Raises: Unavailable."""
 
     def close(self) -> None:
         """Give the connections back."""
@@ -114,22 +120,45 @@ class CeleryDispatcher:
 
     def workers(self) -> dict[str, list[str]]:
         """See Dispatcher."""
+        served: dict[str, list[str]] = {}
+        for worker, queues in self._asked_broker(self._queues).items():
+            for queue in queues:
+                served.setdefault(queue, []).append(worker)
+        return served
+
+    def activity(self) -> Activity:
+        """See Dispatcher."""
+        queues = self._asked_broker(self._queues)
+        # who is known to be there is waited for no longer than it takes
+        doing = self._asked_broker(lambda: self._inspect(limit=len(queues)).active(safe=True) or {}) if queues else {}
+        now = time.time()
+        workers = tuple(
+            Worker(name, served, tuple(_doing(each, now) for each in doing.get(name, ())))
+            for name, served in sorted(queues.items())
+        )
+        return Activity(self._asked_broker(self._waiting), workers)
+
+    def _asked_broker(self, look: Callable[[], T]) -> T:
         self._redis.check()
         try:
             try:
-                replies = self._inspected()
+                return look()
             except MESSAGING_ERRORS:  # of a pooled connection perhaps, to a server that was started again since
-                replies = self._inspected()
+                return look()
         except MESSAGING_ERRORS as error:
             raise Unavailable(f"the broker at {self._where} failed: {error}") from error
-        served: dict[str, list[str]] = {}
-        for worker, queues in replies.items():
-            for queue in queues:
-                served.setdefault(queue["name"], []).append(worker)
-        return served
 
-    def _inspected(self) -> dict[str, list[dict[str, Any]]]:
-        return self._app.control.inspect(timeout=INSPECT_SECONDS).active_queues() or {}
+    def _queues(self) -> dict[str, tuple[str, ...]]:
+        """Of each worker that answers the names of its queues."""
+        replies = self._inspect().active_queues() or {}
+        return {worker: tuple(queue["name"] for queue in queues) for worker, queues in replies.items()}
+
+    def _inspect(self, limit: int | None = None) -> Any:
+        return self._app.control.inspect(timeout=INSPECT_SECONDS, limit=limit)
+
+    def _waiting(self) -> dict[str, int]:
+        with self._app.connection_for_read() as connection, connection.channel() as channel:
+            return {queue: _length(channel, queue) for queue in QUEUES}
 
     def close(self) -> None:
         """See Dispatcher."""
@@ -139,6 +168,20 @@ class CeleryDispatcher:
         for backend in list(self._backends):
             backend.result_consumer.stop()
             backend.client.connection_pool.disconnect()
+
+
+def _length(channel: Any, queue: str) -> int:
+    try:
+        return int(channel.queue_declare(queue, passive=True).message_count)
+    except ChannelError:  # on Redis a queue is there as long as something is in it
+        return 0
+
+
+def _doing(request: Mapping[str, Any], now: float) -> Doing:
+    """What a worker says of a task that it runs."""
+    since = request.get("time_start")
+    asked = str(request.get("args") or "").removeprefix("()")
+    return Doing(request["name"].removeprefix("trinitas."), asked, 0.0 if since is None else max(0.0, now - since))
 
 
 def _waited(result: AsyncResult, seconds: float) -> Any:

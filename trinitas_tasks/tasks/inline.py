@@ -8,6 +8,7 @@ from typing import Any
 
 from trinitas_tasks.errors import TrinitasError
 from trinitas_tasks.runtime import Runtime
+from trinitas_tasks.tasks.activity import Activity, Worker
 from trinitas_tasks.tasks.config import QUEUES
 from trinitas_tasks.tasks.jobs import Jobs
 
@@ -37,6 +38,10 @@ class InlineDispatcher:
     def workers(self) -> dict[str, list[str]]:
         """See Dispatcher."""
         return {queue: ["this process"] for queue in QUEUES}
+
+    def activity(self) -> Activity:
+        """See Dispatcher."""
+        return Activity(dict.fromkeys(QUEUES, 0), (Worker("this process", QUEUES),))
 
     def close(self) -> None:
         """See Dispatcher."""

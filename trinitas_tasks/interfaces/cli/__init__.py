@@ -1,62 +1,20 @@
-"""The command line: `trinitas`. Each module of this package adds its commands to the app."""
+"""The command line: `trinitas`. Its commands are in the modules of this package, `app` puts them together."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import Final
 
-import typer
-
-from trinitas_tasks.interfaces.cli import (
-    backing_up,
-    doctor,
-    evaluating,
-    exporting,
-    importing,
-    letters,
-    living,
-    mcp,
-    memory,
-    mending,
-    migrating,
-    output,
-    recall,
-    sharing,
-    stack,
-)
-
-app = typer.Typer(
-    name="trinitas",
-    help="A long-term memory for teams of AI agents.",
-    no_args_is_help=True,
-    # a traceback with local variables would show passwords
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-memory.register(app)
-mcp.register(app)
-recall.register(app)
-sharing.register(app)
-importing.register(app)
-exporting.register(app)
-stack.register(app)
-doctor.register(app)
-mending.register(app)
-letters.register(app)
-evaluating.register(app)
-living.register(app)
-migrating.register(app)
-backing_up.register(app)
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=output.show_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """A long-term memory for teams of AI agents."""
+INTERRUPTED: Final = 130
 
 
 def main() -> None:
     """The entry point of the package."""
-    output.run(app)
+    try:
+        # only here: whoever presses Ctrl-C while the commands are loaded wants to see no traceback either
+        from trinitas_tasks.interfaces.cli import output  # noqa: PLC0415
+        from trinitas_tasks.interfaces.cli.app import command  # noqa: PLC0415
+
+        output.run(command())
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

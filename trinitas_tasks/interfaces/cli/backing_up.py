@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +13,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from trinitas_tasks.errors import BackupError, StackError, TrinitasError
 from trinitas_tasks.interfaces.cli import output
-from trinitas_tasks.interfaces.cli.memory import Home, connected
+from trinitas_tasks.interfaces.cli.panels import Panel
+from trinitas_tasks.interfaces.cli.session import Home, entered, settings_of
 
 if TYPE_CHECKING:
     from trinitas_tasks.local.restoring import Restored
@@ -26,7 +26,7 @@ PATIENT: Final = {"redis_timeout_ms": 10_000}
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (backup, restore):
-        app.command()(command)
+        app.command(rich_help_panel=Panel.MOVING)(command)
 
 
 def backup(
@@ -37,24 +37,31 @@ def backup(
     home: Home = None,
     as_json: output.Json = False,
 ) -> None:
-    """Write everything into one file while everything runs, and check it.
+    """Write everything into one checked file.
 
-    trinitas backup /mnt/usb/memories.tar.gz
+    Example:
 
-    Run it where the archive is. All that was acknowledged before is in it, what waits to be archived included.
-    Exit code 0: done, 1: it failed, 130: broken off; then there is no file.
+        trinitas backup /mnt/usb/memories.tar.gz
+
+    Everything may go on running. Run it where the archive is. All that was acknowledged before is in it, what waits to
+    be archived included. Where it fails or is broken off there is no file.
     """
     from trinitas_tasks.model import utc_now  # noqa: PLC0415 - `trinitas --help` stays fast
     from trinitas_tasks.runtime import Runtime  # noqa: PLC0415
     from trinitas_tasks.services.backup import Origin, backup, file_name  # noqa: PLC0415
 
     started = time.monotonic()
-    with _interruptible("nothing was written"), connected(home, PATIENT) as (client, settings), _bar() as watch:
+    with (
+        output.interruptible("nothing was written"),
+        entered(home, PATIENT) as (door, settings),
+        door.administering("backup"),
+        _bar() as watch,
+    ):
         archive = settings.archive_file()
         if archive is None:
             raise BackupError("ARCHIVE_URL is no SQLite file: back it up with the tools of its database")
         with suppress(TrinitasError):  # reads of the last seconds are counted, if anybody is there to do it
-            client.ask("run", "flush_access", False, None)
+            door.client.ask("run", "flush_access", False, None)
         file = file or settings.backup_folder() / file_name(utc_now())
         run = Runtime(settings)
         try:
@@ -75,19 +82,21 @@ def restore(
     to: Annotated[
         Path | None, typer.Option(help="A new or empty folder, which becomes a home.", show_default=False)
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Replace what is there without asking.")] = False,
+    yes: output.Yes = False,
     home: Home = None,
     as_json: output.Json = False,
 ) -> None:
-    """Bring a backup back, with the stack stopped; `trinitas up` then fills Redis and Chroma without embedding anew.
+    """Bring a backup back, with the stack stopped.
 
-    trinitas restore trinitas-20260506-070809.tar.gz --to /srv/memories
+    Example:
+
+        trinitas restore trinitas-20260506-070809.tar.gz --to /srv/memories
 
     The whole file is checked before anything is touched. Without --to it takes the place of what is in the home, which
-    is put aside. Exit code 0: done, 1: it failed and nothing was changed, 130: broken off, nothing was changed.
+    is put aside. `trinitas up` then fills Redis and Chroma without embedding anew. Where it fails or is broken off
+    nothing was changed.
     """
     from trinitas_tasks.model import utc_now  # noqa: PLC0415 - see above
-    from trinitas_tasks.settings import load_settings  # noqa: PLC0415
 
     try:
         from trinitas_tasks.local import restoring  # noqa: PLC0415
@@ -95,12 +104,11 @@ def restore(
         raise StackError(f"{error.name} is not installed: pip install 'trinitas-tasks[embedded]'") from error
     started = time.monotonic()
     place = to if to is not None else home
-    settings = load_settings(overrides={} if place is None else {"home": place}, stack=False)
-    if to is None and not yes:
-        if not sys.stdin.isatty():
-            raise typer.BadParameter(f"it replaces what is in {settings.home}: say --yes", param_hint="--yes")
-        typer.confirm(f"Replace the memories in {settings.home} by those of {file}?", abort=True, err=True)
-    with _interruptible("nothing was changed"), _bar() as watch:
+    settings = settings_of(place, stack=False)
+    if to is None:
+        question = f"Replace the memories in {settings.home} by those of {file}?"
+        output.confirm(question, yes=yes, else_why=f"it replaces what is in {settings.home}")
+    with output.interruptible("nothing was changed"), _bar() as watch:
         if to is not None:
             done = restoring.restore_into(file, to, settings, watch=watch)
         else:
@@ -131,15 +139,6 @@ def _show_restored(done: Restored, seconds: float, *, as_json: bool) -> None:
     for each in done.aside:
         output.note(f"what was there before is {each}: delete it when you are content")
     output.note("`trinitas up` fills Redis and Chroma from it")
-
-
-@contextmanager
-def _interruptible(left: str) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        output.note(f"stopped: {left}")
-        raise typer.Exit(output.INTERRUPTED) from None
 
 
 @contextmanager

@@ -8,36 +8,40 @@ from typing import Final
 import typer
 
 from trinitas_tasks.interfaces.cli import output
-from trinitas_tasks.interfaces.cli.memory import Home
+from trinitas_tasks.interfaces.cli.panels import Panel
+from trinitas_tasks.interfaces.cli.session import Home, settings_of
 
 WIDTH: Final = len("problem")
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(doctor)
+    app.command(rich_help_panel=Panel.STACK)(doctor)
 
 
 def doctor(home: Home = None, as_json: output.Json = False) -> None:
-    """Check what silently breaks promises: settings of Redis, clocks, workers, versions, disks, what was left behind.
+    """Look for what silently breaks the promises.
 
-    trinitas doctor
+    Example:
 
-    One line a check: ok, warning or problem, its name and what was found; below what is not ok, what to do.
+        trinitas doctor
+
+    Settings of Redis, clocks, workers, versions, disks, what was left behind. One line a check: ok, warning or problem,
+    its name and what was found; below what is not ok, what to do.
+
     Exit code 0: no problem (there may be warnings), 1: a problem.
     """
     from trinitas_tasks.interfaces.diagnosis import gather  # noqa: PLC0415 - `trinitas --help` stays fast
     from trinitas_tasks.services.doctor import examine  # noqa: PLC0415
     from trinitas_tasks.services.doctor.verdict import Level  # noqa: PLC0415
-    from trinitas_tasks.settings import load_settings  # noqa: PLC0415
 
-    findings = examine(gather(load_settings(overrides={} if home is None else {"home": home})))
+    findings = examine(gather(settings_of(home)))
     ok = all(each.level is not Level.PROBLEM for each in findings)
     if as_json:
         output.show_json({"ok": ok, "findings": [asdict(each) for each in findings]})
     else:
         for each in findings:
-            output.say(f"{each.level:<{WIDTH}}  {each.name}: {each.found}")
+            output.say((f"{each.level:<{WIDTH}}", output.STYLES[each.level]), f"  {each.name}: {each.found}")
             if each.advice:
                 output.say(f"{'':<{WIDTH}}  → {each.advice}")
     if not ok:

@@ -13,15 +13,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from trinitas_tasks.errors import StackError
 from trinitas_tasks.interfaces.cli import output
+from trinitas_tasks.interfaces.cli.panels import Panel
 from trinitas_tasks.interfaces.cli.progress import Progress as Starting
+from trinitas_tasks.interfaces.cli.session import Kind
 from trinitas_tasks.interfaces.cli.signals import Interrupted, StopSignals
-from trinitas_tasks.model import MemoryType, utc_now
-from trinitas_tasks.query import Ranking
 
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.evaluation.folder import Dataset
     from trinitas_tasks.interfaces.evaluation.preparing import Prepared
     from trinitas_tasks.interfaces.evaluation.report import Report
+    from trinitas_tasks.query import Ranking
 
 SHOWN: Final = ("recall@1", "recall@5", "recall@10", "hit@1", "hit@10", "mrr", "ndcg@10")
 TITLES: Final = {"fulltext": "full text", "mrr": "MRR", "ndcg@10": "nDCG@10"}
@@ -32,7 +33,7 @@ PATIENT: Final = {"redis_timeout_ms": 10_000, "deadline_ms": 20_000}
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("eval")(evaluate)
+    app.command("eval", rich_help_panel=Panel.AROUND)(evaluate)
 
 
 def evaluate(
@@ -44,29 +45,33 @@ def evaluate(
     qrels: Annotated[
         str, typer.Option(help="Another file of relevant documents: NAME.jsonl.", metavar="NAME")
     ] = "qrels",
-    kind: Annotated[
-        MemoryType, typer.Option("--type", "-t", help="The type of a memory that names none.")
-    ] = MemoryType.SEMANTIC,
+    kind: Annotated[Kind, typer.Option("--type", "-t", help="The type of a memory that names none.")] = Kind.SEMANTIC,
     as_json: output.Json = False,
 ) -> None:
-    """Measure recall on your own data: by meaning, by words, and both fused.
+    """Measure recall on your own documents and questions.
 
-    trinitas eval my-questions --sample 300
+    Example:
+
+        trinitas eval my-questions --sample 300
 
     DIR holds three files, UTF-8, one JSON object a line:
 
     documents.jsonl, what is remembered. Whatever else a document has (title,
     speaker, session, …) becomes part of its memory:
-    {"id": "d1", "group": "mika", "text": "…", "date": "2026-06-03"}
+
+        {"id": "d1", "group": "mika", "text": "…", "date": "2026-06-03"}
 
     queries.jsonl, answered from the documents of the same group alone:
-    {"id": "q1", "group": "mika", "text": "…", "category": "who"}
+
+        {"id": "q1", "group": "mika", "text": "…", "category": "who"}
 
     qrels.jsonl, a line for each document that answers a question:
-    {"query_id": "q1", "doc_id": "d1", "relevance": 1}
 
-    All of it goes through a real stack with your settings, started for this in a
-    temporary folder and removed again: your own memories stay untouched.
+        {"query_id": "q1", "doc_id": "d1", "relevance": 1}
+
+    All of it goes through a real stack with your settings, by meaning, by words,
+    and both fused. It is started for this in a temporary folder and removed
+    again: your own memories stay untouched.
 
     recall@k: the share of the relevant documents among the first k. hit@k: how
     often any is. MRR: the mean of 1 / the rank of the first. nDCG@10: also how
@@ -74,9 +79,10 @@ def evaluate(
     """
     from trinitas_tasks.interfaces.evaluation.folder import load  # noqa: PLC0415 - `trinitas --help` stays fast
     from trinitas_tasks.interfaces.evaluation.preparing import prepare  # noqa: PLC0415
+    from trinitas_tasks.model import MemoryType, utc_now  # noqa: PLC0415
 
     dataset = load(folder, qrels=qrels).sampled(sample, seed=seed)
-    prepared = prepare(dataset, kind=kind, now=utc_now())
+    prepared = prepare(dataset, kind=MemoryType(kind), now=utc_now())
     began = time.monotonic()
     with StopSignals() as signals:
         try:
@@ -171,6 +177,8 @@ def show(report: Report, seconds: float) -> None:
 
 def _rows(report: Report) -> Iterator[tuple[str, ...]]:
     """For every category, and at last for all questions, one row a ranking."""
+    from trinitas_tasks.query import Ranking  # noqa: PLC0415 - see above
+
     overall = {ranking: report.overall(ranking) for ranking in report.scores}
     by_category = {ranking: report.by_category(ranking) for ranking in report.scores}
     for category in by_category[Ranking.FUSED]:
@@ -179,6 +187,8 @@ def _rows(report: Report) -> Iterator[tuple[str, ...]]:
 
 
 def _block(name: str, means: Mapping[Ranking, Mapping[str, float]]) -> Iterator[tuple[str, ...]]:
+    from trinitas_tasks.query import Ranking  # noqa: PLC0415 - see above
+
     for ranking, each in means.items():
         figures = (f"{each[metric]:.3f}" for metric in SHOWN)
         first = ranking is Ranking.FUSED

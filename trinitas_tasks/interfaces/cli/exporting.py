@@ -4,63 +4,78 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from trinitas_tasks.interfaces.cli import output
-from trinitas_tasks.interfaces.cli.memory import Home, connected
+from trinitas_tasks.interfaces.cli import completion, output, times
+from trinitas_tasks.interfaces.cli.listing import Before, Since
+from trinitas_tasks.interfaces.cli.panels import Panel
+from trinitas_tasks.interfaces.cli.session import Home, Kinds, anyones, entered
 
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.exporting import Watch
+    from trinitas_tasks.services.exporting import Wanted
 
 PATIENT: Final = {"redis_timeout_ms": 10_000, "deadline_ms": 20_000}
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(export)
+    app.command(rich_help_panel=Panel.MOVING)(export)
 
 
 def export(
     file: Annotated[Path, typer.Argument(help="Where to write it; `-` is standard output.", dir_okay=False)],
     persona: Annotated[
-        list[str] | None, typer.Option("--persona", "-p", help="Whose memories; all if left out. Several times.")
+        list[str] | None,
+        typer.Option(
+            "--persona",
+            "-p",
+            help="Whose memories; all if left out. Several times.",
+            autocompletion=completion.personas,
+        ),
     ] = None,
-    kind: Annotated[
-        list[str] | None, typer.Option("--type", "-t", help="working, episodic, semantic, procedural. Several times.")
-    ] = None,
-    since: Annotated[str | None, typer.Option(help="From this time on: 2026-05-06, or with a time.")] = None,
-    before: Annotated[str | None, typer.Option(help="Before this time.")] = None,
+    kind: Kinds = None,
+    since: Since = None,
+    before: Before = None,
     vectors: Annotated[bool, typer.Option("--vectors", help="With the vectors of the model in force.")] = False,
-    form: Annotated[str, typer.Option("--format", help="jsonl (everything), csv, mem0 or langgraph.")] = "jsonl",
+    form: Annotated[
+        Literal["jsonl", "csv", "mem0", "langgraph"], typer.Option("--format", help="jsonl holds everything.")
+    ] = "jsonl",
     home: Home = None,
     as_json: output.Json = False,
 ) -> None:
-    """Write memories to FILE, one JSON object a line, with all that is known of each; `trinitas import` reads it back.
+    """Write memories to a file with all that is known of each.
 
-    trinitas export athena.jsonl -p athena --since 2026-01-01
+    Examples:
 
-    What was acknowledged before is in it, once it is archived: that is waited for. In the order of personas and ids, so
-    that two exports of the same are the same. Exit code 0: done, 1: it failed, 130: broken off; then there is no file.
+        trinitas export athena.jsonl -p athena --since 2026-01-01
+        trinitas export - -p athena --format csv | head
+
+    One JSON object a line; `trinitas import` reads it back. What was acknowledged before is in it, once it is archived:
+    that is waited for. In the order of personas and ids, so that two exports of the same are the same. Where it fails
+    or is broken off there is no file.
     """
     from trinitas_tasks.interfaces import exporting  # noqa: PLC0415 - `trinitas --help` stays fast
     from trinitas_tasks.interfaces.forms.recognised import written_as  # noqa: PLC0415
-    from trinitas_tasks.model import check_persona, utc_now  # noqa: PLC0415
+    from trinitas_tasks.model import utc_now  # noqa: PLC0415
 
     started = time.monotonic()
-    wanted = _wanted(persona or [], kind or [], since, before, vectors=vectors)
     chosen = written_as(form)
-    for each in wanted.personas:
-        check_persona(each)
     to = None if str(file) == "-" else file.absolute()
-    with _interruptible(), connected(home, PATIENT) as (client, _), _bar(wanted.personas, client) as watch:
-        done = exporting.export(client, to, wanted, chosen, watch=watch)
+    with output.interruptible("nothing was written"), entered(home, PATIENT) as (door, _), ExitStack() as deeds:
+        owners = [anyones(door, each) for each in persona] if persona else [anyones(door, None)]
+        for owner in owners:
+            deeds.enter_context(door.administering("export", persona=owner))
+        named = [owner for owner in owners if owner is not None]
+        wanted = _wanted(named, kind or [], since, before, vectors=vectors)
+        with _bar(wanted.personas, door.client) as watch:
+            done = exporting.export(door.client, to, wanted, chosen, watch=watch)
     report = {
         "file": str(file),
         "format": form,
@@ -77,7 +92,9 @@ def export(
         )
 
 
-def _wanted(personas: list[str], kinds: list[str], since: str | None, before: str | None, *, vectors: bool) -> Any:
+def _wanted(
+    personas: Sequence[str], kinds: Sequence[str], since: str | None, before: str | None, *, vectors: bool
+) -> Wanted:
     from pydantic import ValidationError  # noqa: PLC0415 - see above
 
     from trinitas_tasks.errors import InvalidQuery  # noqa: PLC0415
@@ -88,29 +105,12 @@ def _wanted(personas: list[str], kinds: list[str], since: str | None, before: st
         return Wanted(
             personas=tuple(personas),
             types=tuple(kinds),
-            since=_time(since, "--since"),
-            before=_time(before, "--before"),
+            since=times.start(since, "--since"),
+            before=times.start(before, "--before"),
             vectors=vectors,
         )
     except ValidationError as error:
         raise InvalidQuery(complaint(error)) from None
-
-
-def _time(text: str | None, option: str) -> datetime | None:
-    """A time without a zone is one of this machine."""
-    try:
-        return None if text is None else datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is not a time such as 2026-05-06", param_hint=option) from None
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        output.note("stopped: nothing was written")
-        raise typer.Exit(output.INTERRUPTED) from None
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from trinitas_tasks.interfaces.cli import output
-from trinitas_tasks.interfaces.cli.memory import Home, connected
+from trinitas_tasks.interfaces.cli import completion, output
+from trinitas_tasks.interfaces.cli.panels import Panel
+from trinitas_tasks.interfaces.cli.session import Home, anyones, entered
 
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.importing import Import
@@ -26,7 +27,7 @@ PATIENT: Final = {"redis_timeout_ms": 10_000}
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("import")(import_file)
+    app.command("import", rich_help_panel=Panel.MOVING)(import_file)
 
 
 def import_file(
@@ -35,7 +36,12 @@ def import_file(
     ],
     persona: Annotated[
         str | None,
-        typer.Option("--persona", "-p", help="Whose memories; of an export only theirs, by default everybody's."),
+        typer.Option(
+            "--persona",
+            "-p",
+            help="Whose memories; of an export only theirs, by default everybody's.",
+            autocompletion=completion.personas,
+        ),
     ] = None,
     form: Annotated[
         str | None,
@@ -46,22 +52,35 @@ def import_file(
     home: Home = None,
     as_json: output.Json = False,
 ) -> None:
-    """Remember every line of FILE: {"content": …, "type", "timestamp", "importance", "ttl", "metadata", "tags", "id"}.
+    """Remember every line of a file, or bring an export back.
 
-    Only `content` is required. All lines are checked before the first is stored; without --skip-bad a bad line stops
+    Examples:
+
+        trinitas import notes.jsonl -p athena --wait
+        trinitas import export.jsonl
+
+    A line is {"content": …, "type", "timestamp", "importance", "ttl", "metadata", "tags", "id"}; only `content` is
+    required. All lines are checked before the first is stored; without --skip-bad a bad line stops
     the import. The same line is the same memory however often it is imported, so a broken-off import may simply be
     repeated: it goes on where it stopped. FILE may also be what `trinitas export` wrote, which brings back everything
     of each memory, CSV with such a header, or what mem0 (get_all) or a LangGraph store exports.
+
+    Exit code 1: there were bad lines, and nothing was imported.
     """
     from trinitas_tasks.interfaces.importing import Import  # noqa: PLC0415 - `trinitas --help` stays fast
 
     started = time.monotonic()
-    with output.resumable("imported"), connected(home, PATIENT) as (client, settings), _bar() as bar:
-        days = settings.rules_of(persona or "*").archive_days
+    with (
+        output.resumable("imported"),
+        entered(home, PATIENT) as (door, settings),
+        door.administering("import", persona=(owner := anyones(door, persona))) as done,
+        _bar() as bar,
+    ):
+        days = settings.rules_of(owner or "*").archive_days
         job = Import(
-            client,
+            door.client,
             file,
-            persona=persona,
+            persona=owner,
             state_folder=settings.home / "imports",
             archived_before=datetime.now(UTC) - timedelta(days=days),
             form=form,
@@ -72,7 +91,7 @@ def import_file(
         report: dict[str, Any] = {
             "file": str(file),
             "format": job.form,
-            "persona": persona,
+            "persona": owner,
             "good": checked.good,
             "bad": [{"line": each.line, "error": each.error} for each in checked.bad],
             "imported": 0,
@@ -81,8 +100,9 @@ def import_file(
         }
         if not checked.bad or skip_bad:
             _run(job, report, bar)
-            if wait and persona is not None:
-                _wait_searchable(client, persona, bar)
+            if wait and owner is not None:
+                _wait_searchable(door.client, owner, bar)
+        done.detail = f"{report['imported']} memories"
         report["seconds"] = round(time.monotonic() - started, 2)
     _show(report, skip_bad=skip_bad, as_json=as_json)
     if checked.old and report["imported"]:

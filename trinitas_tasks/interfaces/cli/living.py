@@ -9,12 +9,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from trinitas_tasks.interfaces.cli import output
-from trinitas_tasks.interfaces.cli.memory import Home, connected
+from trinitas_tasks.interfaces.cli.panels import Panel
+from trinitas_tasks.interfaces.cli.session import Home, Id, Persona, Whose, anyones, entered, whose
 
-Id = Annotated[str, typer.Argument(help="The memory's id.")]
-Owner = Annotated[str, typer.Option("--persona", "-p", help="Whose memory it is.")]
-Whose = Annotated[str | None, typer.Option("--persona", "-p", help="Whose memories; all if left out.")]
-RUN_MS: Final = 60_000
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="At most so many.")]
 PATIENT_MS: Final = 20_000
 LINES: Final = 100
 """So many decisions are printed; --json has more."""
@@ -22,26 +20,39 @@ LINES: Final = 100
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, runs, why, pin, unpin, feedback, consolidations, undo, analytics):
-        app.command()(command)
+    for about in (why, pin, unpin, feedback, analytics):
+        app.command(rich_help_panel=Panel.LIVES)(about)
+    for command in (run, runs, consolidations, undo):
+        app.command(rich_help_panel=Panel.TENDING)(command)
+
+
+def _tasks(incomplete: str) -> list[str]:
+    from trinitas_tasks.policy.life import LifeTask  # noqa: PLC0415 - takes as long as all else
+
+    return [each for each in sorted(LifeTask) if each.startswith(incomplete)]
 
 
 def run(
-    task: Annotated[str, typer.Argument(help="prune, archive_old, consolidate, score_importance, warm_cache, …")],
+    task: Annotated[str, typer.Argument(help="Its name.", show_default=False, autocompletion=_tasks)],
     persona: Whose = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would do, and why.")] = False,
     home: Home = None,
     as_json: output.Json = False,
 ) -> None:
-    """Run a task of the schedule now, and show what it did to which memory and why.
+    """Run a task of the schedule now.
 
-    trinitas run prune --dry-run -p athena
+    Examples:
 
-    Tasks: sweep_outbox, flush_access, archive_expiring, warm_cache, score_importance, consolidate, archive_old, prune,
-    detect_anomalies, backup. Exit code 0: done, 1: it could not, or not all of it.
+        trinitas run prune --dry-run -p athena
+        trinitas run archive_old
+
+    Shows what it did, or would do, to which memory and why. Tasks: sweep_outbox, flush_access, archive_expiring,
+    warm_cache, score_importance, consolidate, archive_old, prune, detect_anomalies, backup.
+
+    Exit code 1: it could not, or not all of it.
     """
-    with connected(home) as (client, _):
-        done = client.ask("run", task, dry_run, persona, deadline_ms=RUN_MS)
+    with entered(home) as (door, _):
+        done = door.run(task, dry_run=dry_run, persona=persona)
     if as_json:
         output.show_json(done)
     else:
@@ -67,17 +78,21 @@ def _show_run(done: Mapping[str, Any]) -> None:
 
 
 def runs(
-    task: Annotated[str | None, typer.Argument(help="Of which task; of all if left out.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000)] = 20,
+    task: Annotated[
+        str | None, typer.Argument(help="Of which task; of all if left out.", autocompletion=_tasks)
+    ] = None,
+    limit: Limit = 20,
     home: Home = None,
     as_json: output.Json = False,
 ) -> None:
     """Show what the scheduled tasks did lately, newest first.
 
-    trinitas runs prune -n 5
+    Example:
+
+        trinitas runs prune -n 5
     """
-    with connected(home) as (client, _):
-        rows = client.ask("runs", task, limit, deadline_ms=PATIENT_MS)
+    with entered(home) as (door, _), door.administering("runs", subject=task):
+        rows = door.client.ask("runs", task, limit, deadline_ms=PATIENT_MS)
     if as_json:
         output.show_json(rows)
         return
@@ -97,14 +112,17 @@ def _detail(detail: Mapping[str, Any]) -> str:
     return ", ".join([*counts, *map(str, detail.get("errors", ()))])
 
 
-def why(id: Id, persona: Owner, home: Home = None, as_json: output.Json = False) -> None:
-    """Explain a memory's life: how important and how well remembered it is, and what comes next. Exit code 1 if the
-    archive has none of this id.
+def why(id: Id, persona: Persona = None, home: Home = None, as_json: output.Json = False) -> None:
+    """Explain a memory's life, and what comes next.
 
-    trinitas why 0190d3c5 -p athena
+    Example:
+
+        trinitas why 0190d3c5-7b5a-7f3e-8c1d-2b6a9e4f1a2b -p athena
+
+    Exit code 1: the archive has none of this id.
     """
-    with connected(home) as (client, _):
-        known = client.ask("why", persona, id, deadline_ms=PATIENT_MS)
+    with entered(home) as (door, _):
+        known = door.why(id, persona=whose(door, persona))
     if as_json:
         output.show_json(known)
         return
@@ -132,44 +150,66 @@ def why(id: Id, persona: Owner, home: Home = None, as_json: output.Json = False)
     output.say(f"next: {known['next']}")
 
 
-def pin(id: Id, persona: Owner, home: Home = None) -> None:
-    """Keep a memory in reach: no rule archives it. Exit code 1 if the persona has none of this id.
+def pin(id: Id, persona: Persona = None, home: Home = None) -> None:
+    """Keep a memory in reach: no rule archives it.
 
-    trinitas pin 0190d3c5 -p athena
+    Example:
+
+        trinitas pin 0190d3c5-7b5a-7f3e-8c1d-2b6a9e4f1a2b -p athena
+
+    Exit code 1: the persona has none of this id.
     """
-    with connected(home) as (client, _):
-        client.pin(id, persona=persona)
+    with entered(home) as (door, _):
+        door.pin(id, pinned=True, persona=whose(door, persona))
 
 
-def unpin(id: Id, persona: Owner, home: Home = None) -> None:
-    """Let a memory live by the rules again."""
-    with connected(home) as (client, _):
-        client.unpin(id, persona=persona)
+def unpin(id: Id, persona: Persona = None, home: Home = None) -> None:
+    """Let a memory live by the rules again.
+
+    Example:
+
+        trinitas unpin 0190d3c5-7b5a-7f3e-8c1d-2b6a9e4f1a2b -p athena
+    """
+    with entered(home) as (door, _):
+        door.pin(id, pinned=False, persona=whose(door, persona))
 
 
 def feedback(
     id: Id,
-    persona: Annotated[str, typer.Option("--persona", "-p", help="Who says so.")],
     useful: Annotated[bool, typer.Option("--useful/--useless", help="Whether it was of use.")],
+    persona: Persona = None,
     home: Home = None,
 ) -> None:
-    """Say whether a memory was of use; this and memories like it become more or less important.
+    """Say whether a memory was of use.
 
-    trinitas feedback 0190d3c5 --useful -p athena
+    Example:
+
+        trinitas feedback 0190d3c5-7b5a-7f3e-8c1d-2b6a9e4f1a2b --useful -p athena
+
+    It becomes more or less important, and so do memories that are like it.
     """
-    with connected(home) as (client, _):
-        client.feedback(id, useful=useful, persona=persona)
+    with entered(home) as (door, _):
+        door.feedback(id, useful=useful, persona=whose(door, persona))
 
 
 def consolidations(
     persona: Whose = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000)] = 20,
+    limit: Limit = 20,
     home: Home = None,
     as_json: output.Json = False,
 ) -> None:
-    """Show which memories were consolidated, newest first: `trinitas undo NUMBER` takes one back."""
-    with connected(home) as (client, _):
-        found = client.ask("consolidations", persona, limit, deadline_ms=PATIENT_MS)
+    """Show which memories were consolidated, newest first.
+
+    Example:
+
+        trinitas consolidations -p athena
+
+    `trinitas undo NUMBER` takes one back.
+    """
+    with entered(home) as (door, _):
+        chosen = anyones(door, persona)
+        with door.administering("consolidations", persona=chosen):
+            found = door.client.ask("consolidations", chosen, limit, deadline_ms=PATIENT_MS)
     if as_json:
         output.show_json(found)
     elif not found:
@@ -185,13 +225,18 @@ def _show_consolidations(found: Sequence[Mapping[str, Any]]) -> None:
 
 
 def undo(
-    number: Annotated[int, typer.Argument(help="As `trinitas consolidations` shows it.")],
+    number: Annotated[int, typer.Argument(help="As `trinitas consolidations` shows it.", show_default=False)],
     home: Home = None,
     as_json: output.Json = False,
 ) -> None:
-    """Take a consolidation back; it is not done again."""
-    with connected(home) as (client, _):
-        done = client.ask("undo", number, deadline_ms=PATIENT_MS)
+    """Take a consolidation back; it is not done again.
+
+    Example:
+
+        trinitas undo 12
+    """
+    with entered(home) as (door, _):
+        done = door.undo(number)
     if as_json:
         output.show_json(done)
     else:
@@ -199,12 +244,15 @@ def undo(
 
 
 def analytics(persona: Whose = None, home: Home = None, as_json: output.Json = False) -> None:
-    """Show how memories are distributed and used, and which settings should be changed by that.
+    """Show how memories are used, and what to change.
 
-    trinitas analytics -p athena
+    Examples:
+
+        trinitas analytics
+        trinitas analytics -p athena
     """
-    with connected(home) as (client, _):
-        found = client.ask("analytics", persona, deadline_ms=RUN_MS)
+    with entered(home) as (door, _):
+        found = door.analytics(persona=persona)
     if as_json:
         output.show_json(found)
         return

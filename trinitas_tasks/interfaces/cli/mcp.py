@@ -16,6 +16,7 @@ import typer
 
 from trinitas_tasks.errors import SettingsError
 from trinitas_tasks.interfaces.cli import output
+from trinitas_tasks.interfaces.cli.panels import Panel
 from trinitas_tasks.interfaces.cli.signals import SHELL_OFFSET, Interrupted, StopSignals
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ app = typer.Typer(invoke_without_command=True)
 
 def register(main: typer.Typer) -> None:
     """Add the commands."""
-    main.add_typer(app, name="mcp")
+    main.add_typer(app, name="mcp", rich_help_panel=Panel.AROUND)
 
 
 @app.callback()

@@ -12,7 +12,8 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trinitas_tasks.interfaces.cli import output
-from trinitas_tasks.interfaces.cli.memory import Home, connected
+from trinitas_tasks.interfaces.cli.panels import Panel
+from trinitas_tasks.interfaces.cli.session import Home, Whose, anyones, entered
 
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.mending import Comparison, Watch
@@ -24,7 +25,7 @@ PATIENT: Final = {"redis_timeout_ms": 10_000, "deadline_ms": 20_000}
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (verify, reindex):
-        app.command()(command)
+        app.command(rich_help_panel=Panel.TENDING)(command)
 
 
 def verify(
@@ -34,21 +35,29 @@ def verify(
 ) -> None:
     """Compare Redis, the archive and Chroma, memory by memory.
 
-    trinitas verify --repair
+    Example:
+
+        trinitas verify --repair
 
     Memories that are on their way from one to the next are no difference. Without --repair nothing is changed.
-    Exit code 0: nothing differs, 1: something does or could not be compared, 130: broken off.
+
+    Exit code 1: something differs or could not be compared.
     """
     from trinitas_tasks.interfaces import mending  # noqa: PLC0415 - `trinitas --help` stays fast
 
     started, mended = time.monotonic(), 0
     left = "what was mended stays mended" if repair else "nothing was changed"
-    with _interruptible(left), connected(home, PATIENT) as (client, _), _bar() as watch:
-        client.ask("alive")  # nobody there: found out now, not after the deadline of a step
+    with (
+        output.interruptible(left),
+        entered(home, PATIENT) as (door, _),
+        door.administering("repair" if repair else "verify"),
+        _bar() as watch,
+    ):
+        door.client.ask("alive")  # nobody there: found out now, not after the deadline of a step
         if repair:
-            mended, found = mending.repair(client, watch=watch)
+            mended, found = mending.repair(door.client, watch=watch)
         else:
-            found = mending.compare(client, watch=watch)
+            found = mending.compare(door.client, watch=watch)
     seconds = round(time.monotonic() - started, 2)
     if as_json:
         output.show_json(_report(found, mended, seconds))
@@ -59,36 +68,39 @@ def verify(
 
 
 def reindex(
-    persona: Annotated[str | None, typer.Option("--persona", "-p", help="Whose vectors; all if left out.")] = None,
+    persona: Whose = None,
     home: Home = None,
     as_json: output.Json = False,
 ) -> None:
-    """Fill Chroma anew from the archive, without embedding again; searches go on meanwhile.
+    """Fill Chroma anew from the archive, while searches go on.
 
-    trinitas reindex -p athena
+    Example:
 
-    An ingest worker does it. Broken off, what was there goes on answering, and the same command begins anew.
-    Exit code 0: done, 1: it failed, 130: broken off.
+        trinitas reindex -p athena
+
+    An ingest worker does it, without embedding again. Broken off, what was there goes on answering, and the same
+    command begins anew.
     """
     from trinitas_tasks.interfaces import mending  # noqa: PLC0415 - `trinitas --help` stays fast
-    from trinitas_tasks.model import check_persona  # noqa: PLC0415
 
-    chosen = None if persona is None else [check_persona(persona)]
     started = time.monotonic()
     left = "the index is as it was: the same command again begins anew"
-    with _interruptible(left), connected(home, PATIENT) as (client, _):
-        counts = mending.archived(client)
-        # named one by one: whoever comes meanwhile needs no rebuild
-        personas = chosen or (None if counts is None else list(counts))
-        with _bar(None if counts is None else sum(counts.values())) as watch:
-            mending.rebuild(client, personas, watch=watch)
+    with output.interruptible(left), entered(home, PATIENT) as (door, _):
+        named = anyones(door, persona)
+        chosen = None if named is None else [named]
+        with door.administering("reindex", persona=named):
+            counts = mending.archived(door.client)
+            # named one by one: whoever comes meanwhile needs no rebuild
+            personas = chosen or (None if counts is None else list(counts))
+            with _bar(None if counts is None else sum(counts.values())) as watch:
+                mending.rebuild(door.client, personas, watch=watch)
     seconds = round(time.monotonic() - started, 2)
     count = None if counts is None else sum(counts.get(each, 0) for each in chosen or counts)
     if as_json:
-        output.show_json({"persona": persona, "memories": count, "seconds": seconds})
+        output.show_json({"persona": named, "memories": count, "seconds": seconds})
     else:
-        whose = "all personas" if persona is None else persona
-        output.say(f"{'the' if count is None else f'{count:,}'} memories of {whose} were indexed anew ({seconds} s)")
+        owners = "all personas" if named is None else named
+        output.say(f"{'the' if count is None else f'{count:,}'} memories of {owners} were indexed anew ({seconds} s)")
 
 
 def _report(found: Comparison, mended: int, seconds: float) -> dict[str, Any]:
@@ -124,15 +136,6 @@ def _show(found: Comparison, mended: int, seconds: float) -> None:
         output.note(f"error: could not be compared: {reason}")
     if number:
         output.note("`trinitas verify --repair` mends them" if not mended else "these remain: see `trinitas doctor`")
-
-
-@contextmanager
-def _interruptible(left: str) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        output.note(f"stopped: {left}")
-        raise typer.Exit(output.INTERRUPTED) from None
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,8 @@ from rich.text import Text
 
 from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.interfaces.cli import output
-from trinitas_tasks.interfaces.cli.memory import Home, connected
+from trinitas_tasks.interfaces.cli.panels import Panel
+from trinitas_tasks.interfaces.cli.session import Home, entered
 
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.migrating import Migration
@@ -29,28 +29,29 @@ PATIENT: Final = {"redis_timeout_ms": 10_000, "deadline_ms": 20_000}
 SHOWN: Final = 20
 
 migrate = typer.Typer(
-    help="""Move the memories of another store in: all of them, verified, and taken back if need be.
+    help="""Move the memories of another store in, verified.
 
-    trinitas migrate legacy /tmp/trinitas_memory
-    """,
+Example:
+
+    trinitas migrate legacy /tmp/trinitas_memory""",
     no_args_is_help=True,
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.add_typer(migrate, name="migrate")
+    app.add_typer(migrate, name="migrate", rich_help_panel=Panel.MOVING)
 
 
 @migrate.callback()
 def group() -> None:
-    """Move the memories of another store in: all of them, verified, and taken back if need be."""
+    """So that `legacy` is named: others may come."""
 
 
 @migrate.command()
 def legacy(
     path: Annotated[Path, typer.Argument(help="The base folder of the store.", show_default=False)],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: output.Yes = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Survey the store and change nothing.")] = False,
     verify_only: Annotated[bool, typer.Option("--verify-only", help="Compare the store with what is here.")] = False,
     rollback: Annotated[bool, typer.Option("--rollback", help="Remove what this migration brought.")] = False,
@@ -61,24 +62,33 @@ def legacy(
     home: Home = None,
     as_json: output.Json = False,
 ) -> None:
-    """Copy all memories of a store of version 3.5: of its folders of personas, its hybrid backend and its Chroma.
+    """Copy all memories of a store of version 3.5.
 
-    trinitas migrate legacy /tmp/trinitas_memory --zone Asia/Tokyo
+    Examples:
 
-    The store is only read. Broken off, the same command goes on where it stopped; a second time it changes nothing.
+        trinitas migrate legacy /tmp/trinitas_memory --dry-run
+        trinitas migrate legacy /tmp/trinitas_memory --zone Asia/Tokyo
+
+    Of its folders of personas, its hybrid backend and its Chroma. The store is only read. Broken off, the same command
+    goes on where it stopped; a second time it changes nothing.
     What was written or forgotten here wins. --rollback removes exactly what came and was not changed since.
+
     Exit code 0: all is here and verified, 1: something could not be read or differs (it is listed, and kept aside
-    in full), or it failed, 2: nobody can be asked and --yes is missing, 130: broken off.
+    in full), or it failed, 2: nobody can be asked and --yes is missing.
     """
     from trinitas_tasks.interfaces.migrating import Migration  # noqa: PLC0415 - `trinitas --help` stays fast
 
     if sum((dry_run, verify_only, rollback)) > 1:
         raise typer.BadParameter("one of --dry-run, --verify-only and --rollback at a time")
     ask = not (yes or dry_run or verify_only)
-    if ask and not sys.stdin.isatty():
-        raise typer.BadParameter("nobody can be asked here", param_hint="--yes")
-    with output.resumable("copied"), connected(home, PATIENT) as (client, settings), _bars() as bars:
-        migration = Migration(client, path, zone=zone, home=settings.home, waiting=_wait_told())
+    output.askable(yes=not ask, else_why="it changes what is here")
+    with (
+        output.resumable("copied"),
+        entered(home, PATIENT) as (door, settings),
+        door.administering("migrate"),
+        _bars() as bars,
+    ):
+        migration = Migration(door.client, path, zone=zone, home=settings.home, waiting=_wait_told())
         command = _Command(migration, settings, bars, ask=ask, as_json=as_json)
         if rollback:
             command.roll_back()
@@ -112,10 +122,9 @@ class _Command:
                 self._report["backup"] = str(self._migration.back_up(progress, parts=parts))
         with self._bar("copying", survey.memories) as progress:
             copied = self._migration.copy(progress)
-        rate = round((copied.read - copied.there) / copied.seconds, 1) if copied.seconds else None
-        self._report["copied"] = {**_fields(copied), "per_second": rate}
+        self._report["copied"] = copied.told()
         if not self._json:
-            output.say(_told_copied(copied, rate))
+            output.say(_told_copied(copied))
         found = self._compared(survey.memories)
         unread = survey.unreadable + copied.refused
         self._end(complete=not unread and not found.differing, unread=unread, keep=True)
@@ -167,7 +176,7 @@ class _Command:
         if found.read != total:
             what = f"{total:,} memories were surveyed and {found.read:,} compared: the store changed meanwhile"
             found.add([{"persona": "", "id": "", "source": str(self._migration.path), "row": "", "what": what}])
-        self._report["verified"] = _fields(found)
+        self._report["verified"] = asdict(found)
         if not self._json:
             _show_comparison(found)
         return found
@@ -189,8 +198,7 @@ class _Command:
             raise typer.Exit(1)
 
     def _confirm(self, question: str) -> None:
-        if self._ask:
-            typer.confirm(question, abort=True, err=True)
+        output.confirm(question, yes=not self._ask, else_why="it changes what is here")
 
     @contextmanager
     def _bar(self, doing: str, total: int | None) -> Iterator[Callable[[int], None]]:
@@ -226,10 +234,6 @@ def _wait_told() -> Callable[[Unavailable], None]:
     return tell
 
 
-def _fields(counts: Copying | Comparison) -> dict[str, Any]:
-    return asdict(counts)
-
-
 def _show_survey(survey: Survey) -> None:
     types = ("working", "episodic", "semantic", "procedural")
     rows = [(who, *(f"{counts[kind]:,}" for kind in types)) for who, counts in sorted(survey.personas.items())]
@@ -255,10 +259,10 @@ def _show_survey(survey: Survey) -> None:
         )
 
 
-def _told_copied(copied: Copying, rate: float | None) -> str:
+def _told_copied(copied: Copying) -> str:
     there = f", {copied.there:,} were here" if copied.there else ""
     gone = f", {copied.forgotten:,} were forgotten here and stay so" if copied.forgotten else ""
-    return f"{copied.copied:,} memories copied{there}{gone} ({copied.seconds} s, {rate or 0:,.0f} a second)"
+    return f"{copied.copied:,} memories copied{there}{gone} ({copied.seconds} s, {copied.rate or 0:,.0f} a second)"
 
 
 def _show_comparison(found: Comparison) -> None:

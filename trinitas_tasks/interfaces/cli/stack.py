@@ -12,9 +12,10 @@ import typer
 
 from trinitas_tasks.errors import StackError
 from trinitas_tasks.interfaces.cli import output
+from trinitas_tasks.interfaces.cli.panels import Panel
 from trinitas_tasks.interfaces.cli.progress import Progress
+from trinitas_tasks.interfaces.cli.session import Home, settings_of
 from trinitas_tasks.interfaces.cli.signals import Interrupted, StopSignals
-from trinitas_tasks.settings import load_settings
 
 if TYPE_CHECKING:
     from trinitas_tasks.local.stack import Stack, Status
@@ -23,14 +24,13 @@ NOT_RUNNING = 3
 INCOMPLETE = 1
 LOOK_SECONDS = 0.5
 
-Home = Annotated[Path | None, typer.Option(help="Data directory (else TRINITAS_HOME).", show_default=False)]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (up, down, status, logs):
-        app.command()(command)
+        app.command(rich_help_panel=Panel.STACK)(command)
 
 
 def up(
@@ -44,9 +44,14 @@ def up(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds within which it must be ready.")] = 180.0,
     as_json: output.Json = False,
 ) -> None:
-    """Start Valkey, Chroma, the workers and beat; Ctrl-C stops them.
+    """Start Valkey, Chroma, the workers and beat.
 
-    Flower listens on port 5555 unless told otherwise; the other ports are picked and kept.
+    Examples:
+
+        trinitas up
+        trinitas up --detach --flower
+
+    Ctrl-C stops them all. Flower listens on port 5555 unless told otherwise; the other ports are picked and kept.
     """
     stack = _stack(home)
     from trinitas_tasks.local.plan import Options  # noqa: PLC0415 - see _stack
@@ -74,7 +79,12 @@ def up(
 
 
 def down(home: Home = None, as_json: output.Json = False) -> None:
-    """Stop everything that `trinitas up` started."""
+    """Stop everything that `trinitas up` started.
+
+    Example:
+
+        trinitas down --home /srv/memories
+    """
     stack = _stack(home)
     with StopSignals() as signals, Progress("stopping", signals, quiet=as_json) as progress:
         try:
@@ -89,7 +99,14 @@ def down(home: Home = None, as_json: output.Json = False) -> None:
 
 
 def status(home: Home = None, as_json: output.Json = False) -> None:
-    """Show what runs. Exit code 0: everything, 1: not everything, 3: nothing."""
+    """Show what runs.
+
+    Example:
+
+        trinitas status --json | jq .complete
+
+    Exit code 0: everything runs, 1: not everything, 3: nothing.
+    """
     found = _stack(home).status()
     if as_json:
         output.show_json(asdict(found))
@@ -107,7 +124,13 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many lines of each.")] = 20,
 ) -> None:
-    """Show the ends of the processes' logs."""
+    """Show the ends of the processes' logs.
+
+    Examples:
+
+        trinitas logs ingest -n 100
+        trinitas logs -f
+    """
     folder = _stack(home).home.logs
     from trinitas_tasks.local.logs import Follower, last_lines  # noqa: PLC0415 - see _stack
 
@@ -133,7 +156,7 @@ def logs(
 
 
 def _stack(home: Path | None) -> Stack:
-    settings = load_settings(overrides={"home": home} if home is not None else None, stack=False)
+    settings = settings_of(home, stack=False)
     try:
         # only here: psutil, supervisor and celery are slow to load, and not installed with a plain client
         from trinitas_tasks.local.stack import Stack  # noqa: PLC0415

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from trinitas_tasks.model import Key, MemoryItem, Record
+from trinitas_tasks.tiers.hot.counting import Counting
+from trinitas_tasks.tiers.hot.counting import Counts as Counts
 from trinitas_tasks.tiers.hot.living import Access as Access
 from trinitas_tasks.tiers.hot.living import Copies as Copies
 from trinitas_tasks.tiers.hot.living import Living
@@ -126,7 +128,7 @@ class HotStats:
     details: Mapping[str, str | int] = field(default_factory=dict)
 
 
-class HotTier(Sharing, Living, Rolls, Times, Protocol):
+class HotTier(Sharing, Living, Rolls, Times, Counting, Protocol):
     """Records, the outbox of what is to be archived, and caches. Errors: Unavailable, Overloaded.
 
     Times to live are armed by ``finish`` alone: a record without one is the only copy. All others together take no

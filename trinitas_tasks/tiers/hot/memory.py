@@ -12,6 +12,7 @@ from trinitas_tasks.policy.chronology import Place, Span, Stretch
 from trinitas_tasks.tiers.hot.caches import Expiring
 from trinitas_tasks.tiers.hot.interface import (
     Claimed,
+    Counts,
     Finished,
     Forgotten,
     Grave,
@@ -44,6 +45,7 @@ class MemoryHotTier(MemoryCopies):
         self._graves: dict[Key, datetime] = {}
         self._pending: dict[Key, datetime] = {}
         self._said: Expiring[tuple[str, str], tuple[str, int]] = Expiring(clock)
+        self._written = 0
 
     @property
     def fence(self) -> int:
@@ -78,6 +80,7 @@ class MemoryHotTier(MemoryCopies):
         self.changed([key.persona, *self._grantees(key)])
         if said:
             self._said.keep(said, (key.id, self._kept[key].version), self._dedup_seconds)
+        self._written += 1
         return key, True
 
     def _known(self, persona: str, said: str) -> Key | None:
@@ -225,6 +228,17 @@ class MemoryHotTier(MemoryCopies):
         with self._lock:
             some = [key for key in self._kept if hash(key) % SCAN_STEPS == cursor]
             return (cursor + 1) % SCAN_STEPS, [each for key in some if (each := self._standing(key))]
+
+    def counts(self) -> Counts:
+        """See Counting."""
+        with self._lock:
+            now, copies, reads = self._clock(), self.copies(), self.reads()
+            overdue = max(((now - due).total_seconds() for due in self._outbox.values()), default=0.0)
+            return Counts(
+                *(len(self._outbox), len(self._graves), max(0.0, overdue), self._written),
+                *(sum(each.read for each in reads), sum(each.fetched for each in reads)),
+                *(sum(each.asked for each in self.searches()), copies.count, copies.bytes),
+            )
 
     def due(self) -> bool:
         """See HotTier."""

@@ -30,7 +30,7 @@ from trinitas_tasks.model import Key
 from trinitas_tasks.tiers.hot.deadline import Deadline
 from trinitas_tasks.tiers.hot.interface import Standing
 from trinitas_tasks.tiers.hot.living import Access, Copies, Noted, Reads, Said, Searches, Signal, Step
-from trinitas_tasks.tiers.hot.redis_times import RedisTimes
+from trinitas_tasks.tiers.hot.redis_counting import RedisCounting
 from trinitas_tasks.tiers.hot.rows import key_of, member_of, micros_of, moment
 from trinitas_tasks.tiers.hot.server import Server
 
@@ -39,7 +39,7 @@ SLOWEST: Final = 20
 TEXT_CHARACTERS: Final = 200
 
 
-class RedisLiving(RedisTimes):
+class RedisLiving(RedisCounting):
     """That part of RedisHotTier which implements Living, but for ``replace``."""
 
     def __init__(self, server: Server, deadline: Deadline, namespace: str, copies_limit: int) -> None:

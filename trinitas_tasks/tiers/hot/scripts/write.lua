@@ -55,6 +55,7 @@ local highest = tonumber(redis.call('GET', clock)) or 0
 local version = replayed > 0 and replayed or math.max(now_us, highest + 1, standing + 1, above + 1)
 local stands = string.format('%.0f', version)
 redis.call('SET', clock, string.format('%.0f', math.max(highest, version)))
+redis.call('INCR', space .. 'written')
 struck(member)
 if old[4] then redis.call('ZREM', space .. 'leaving', member) end
 redis.call('DEL', record)
