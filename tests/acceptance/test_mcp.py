@@ -38,7 +38,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 def address(home: Path) -> Iterator[str]:
     """Of an HTTP server of the stack."""
-    command = [TRINITAS, "mcp", "--http", "--port", "0", "--home", home]
+    command = [str(TRINITAS), "mcp", "--http", "--port", "0", "--home", str(home)]
     with subprocess.Popen(command, cwd=home, env=environment(home), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
