@@ -58,15 +58,14 @@ def mcp(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Serve memories as tools of agents (MCP).
+    """Serve memories as tools of agents, by the Model Context Protocol: over standard input and output, or HTTP.
 
     Examples:
 
-        trinitas mcp
-        trinitas mcp --http --port 8765
+        trinitas mcp install --client claude-code    # programs that start it by themselves
+        trinitas mcp --http --port 8765              # all others, with a token: `trinitas token create`
 
-    By the Model Context Protocol, over standard input and output for programs that start it (`trinitas mcp install`
-    tells them), over HTTP for all others, with a token (`trinitas token create` makes one).
+    What the tools do, and how a server is set up for other machines: docs/mcp.md. Ends with its input, or by Ctrl-C.
     """
     if context.invoked_subcommand is not None:
         return
@@ -94,26 +93,22 @@ def install(
     persona: Annotated[
         str | None,
         typer.Option(
-            "--persona",
-            "-p",
-            help="The only persona it acts for; all if left out.",
-            autocompletion=completion.personas,
+            "--persona", "-p", help="The only persona it acts for; all if left out.", autocompletion=completion.personas
         ),
     ] = None,
     only_print: Annotated[bool, typer.Option("--print", help="Only print what belongs into which file.")] = False,
     yes: output.Yes = False,
     home: Home = None,
 ) -> None:
-    """Tell a program on this machine to start `trinitas mcp`.
+    """Tell a program on this machine to start `trinitas mcp`: in its file, all else of which stays as it is.
 
     Examples:
 
         trinitas mcp install --client claude-code --persona athena
-        trinitas mcp install --client cursor --print
+        trinitas mcp install --client vscode --print
 
-    In its file, all else of which stays as it is. Asks before it touches the file, and keeps a copy of it beside it.
-    Claude Code: `.mcp.json` of the folder that you are in; `--print` also shows the command for all projects. Restart
-    the program afterwards.
+    Asks before it touches the file, and keeps a copy of it beside it. Claude Code: `.mcp.json` of the folder that you
+    are in; `--print` also shows the command for all projects. Restart the program afterwards.
     """
     from trinitas_tasks.interfaces.mcp import installing  # noqa: PLC0415 - `trinitas --help` stays fast
     from trinitas_tasks.model import check_persona, utc_now  # noqa: PLC0415
