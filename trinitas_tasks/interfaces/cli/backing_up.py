@@ -96,7 +96,8 @@ def restore(
     is put aside. `trinitas up` then fills Redis and Chroma without embedding anew. Where it fails or is broken off
     nothing was changed.
     """
-    from trinitas_tasks.model import utc_now  # noqa: PLC0415 - see above
+    from trinitas_tasks.interfaces.entering import accountable  # noqa: PLC0415 - see above
+    from trinitas_tasks.model import utc_now  # noqa: PLC0415
 
     try:
         from trinitas_tasks.local import restoring  # noqa: PLC0415
@@ -112,7 +113,8 @@ def restore(
         if to is not None:
             done = restoring.restore_into(file, to, settings, watch=watch)
         else:
-            done = restoring.restore_in_place(file, settings, now=utc_now(), watch=watch)
+            with accountable(settings, "cli") as book, book.administering("restore", subject=file.name):
+                done = restoring.restore_in_place(file, settings, now=utc_now(), watch=watch)
     if to is not None and settings.archive_named:
         output.note("SQLITE_PATH or ARCHIVE_URL names another archive: unset it for this home")
     _show_restored(done, round(time.monotonic() - started, 2), as_json=as_json)
