@@ -47,7 +47,7 @@ def progress(home: Path, store: Store) -> int:
         told: dict[str, Any] = json.loads((home / "migrations" / named(store.base) / "state.json").read_text())
     except FileNotFoundError:
         return 0
-    return int(told["read"])
+    return int((told.get("counts") or {}).get("read", 0))
 
 
 def _came(home: Path, store: Store, far: int) -> bool:
