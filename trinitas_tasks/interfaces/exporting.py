@@ -96,9 +96,9 @@ def _opened(file: Path | None) -> Iterator[IO[bytes]]:
         try:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
-        except BrokenPipeError as error:
+        except BrokenPipeError:  # nobody reads on: no error, if this was `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
-            raise InvalidQuery("nobody reads the standard output any more: the export was broken off") from error
+            raise
         return
     scratch = file.with_name(f".{file.name}.{os.getpid()}")
     try:
