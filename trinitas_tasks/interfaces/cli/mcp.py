@@ -101,15 +101,16 @@ def install(
     yes: output.Yes = False,
     home: Home = None,
 ) -> None:
-    """Tell a program on this machine to start `trinitas mcp`: in its file, all else of which stays as it is.
+    """Tell a program on this machine to start `trinitas mcp`.
 
     Examples:
 
         trinitas mcp install --client claude-code --persona athena
         trinitas mcp install --client vscode --print
 
-    Asks before it touches the file, and keeps a copy of it beside it. Claude Code: `.mcp.json` of the folder that you
-    are in; `--print` also shows the command for all projects. Restart the program afterwards.
+    All else in its file stays as it is. Asks before it touches the file, and keeps a copy of it beside it. Claude Code:
+    `.mcp.json` of the folder that you are in; `--print` also shows the command for all projects. Restart the program
+    afterwards.
     """
     from trinitas_tasks.interfaces.mcp import installing  # noqa: PLC0415 - `trinitas --help` stays fast
     from trinitas_tasks.model import check_persona, utc_now  # noqa: PLC0415
