@@ -148,14 +148,16 @@ def calls(settings: Settings, client: MemoryClient) -> list[Row]:
         )
         found = latencies(
             CALLS,
-            lambda n: client.recall(f"at which berth lies boat {n} of the alone"),
-            *(
-                _tool(portal, each, "recall", lambda n, door=door: {"query": f"at which berth lies boat {n} of {door}"})
-                for door, each in enumerate(agents)
-            ),
+            lambda n: client.recall(_question(len(agents), n)["query"]),
+            *(_tool(portal, each, "recall", partial(_question, door)) for door, each in enumerate(agents)),
         )
         rate = portal.call(_together, url, secret, [item.id for item in known])
     return [*_rows("get", got), *_rows("recall, a new question", found), (f"{AGENTS} agents over HTTP, get", rate, "")]
+
+
+def _question(door: int, number: int) -> dict[str, Any]:
+    """One that nobody has asked before."""
+    return {"query": f"at which berth lies boat {number} of harbour {door}"}
 
 
 def _rows(what: str, taken: list[Latency]) -> Iterator[Row]:
@@ -184,7 +186,7 @@ def _over_http(url: str, secret: str, era: str) -> Client:
 
 @contextmanager
 def _served(settings: Settings) -> Iterator[str]:
-    command = [TRINITAS, "mcp", "--http", "--port", "0", "--home", settings.home]
+    command = [str(TRINITAS), "mcp", "--http", "--port", "0", "--home", str(settings.home)]
     environment = {**os.environ, "TRINITAS_REQUESTS_PER_MINUTE": "0"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
