@@ -146,6 +146,14 @@ def test_a_list_in_a_pipe_has_a_line_each_and_cuts_nothing(trinitas: CommandLine
     assert datetime.fromisoformat(time) == datetime(2026, 5, 6, 14, 3).astimezone()
 
 
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_no_word_of_a_table_is_cut(columns: int, trinitas: CommandLine) -> None:
+    shown = trinitas("config", columns=columns, SQLITE_PATH="/srv/a-folder-with-a-long-name/archive.db").out
+    assert "…" not in shown
+    assert "/srv/a-folder-with-a-long-name/archive.db" in shown
+    assert ("setting" in shown) == (columns == 200)
+
+
 @pytest.mark.parametrize("columns", [40, 80, 120])
 def test_a_list_fits_the_terminal(columns: int, trinitas: CommandLine) -> None:
     given = kept(trinitas, "最後に東京のデータベースを移動しました。" * 9, "--tag", "infra")
