@@ -23,7 +23,7 @@ from trinitas_tasks.errors import InvalidQuery, Unavailable
 from trinitas_tasks.interfaces.migration import Comparison, Copying, Survey
 from trinitas_tasks.model import MemoryItem
 from trinitas_tasks.tasks.config import INGEST
-from trinitas_tasks.tasks.migrating import FOLDER, STEP, zone_of
+from trinitas_tasks.tasks.migrating import FOLDER, SLICE, zone_of
 from trinitas_tasks.tiers.legacy import backup
 from trinitas_tasks.tiers.legacy.folder import LegacyFolder
 from trinitas_tasks.tiers.legacy.interface import Place, Unreadable
@@ -78,7 +78,7 @@ class Migration:
         with scratch.open("w", encoding="utf-8") as aside:
             place: Place | None = Place()
             while place is not None:
-                some = store.read(place, STEP)
+                some = store.read(place, SLICE)
                 for each in some.found:
                     found.count(each.item)
                     found.renamed += each.renamed
@@ -106,21 +106,20 @@ class Migration:
         self._begin()
         started, done = time.monotonic(), Copying()
         state, store = self._read_state(), self._fingerprint()
-        goes_on = bool(state.get("place")) and state.get("store") == store
-        place: list[Any] | None = state["place"] if goes_on else ["", 0]
-        done.read = done.there = state["read"] if goes_on else 0
-        progress(done.read)
-        if not goes_on:
+        place: list[Any] | None = ["", 0]
+        again = state.get("done") is not None
+        if state.get("place") and state.get("store") == store:
+            place, again = state["place"], state["again"]
+            done = Copying(**state["counts"])
+        else:
             self._refused.unlink(missing_ok=True)
+        progress(done.read)
         while place is not None:
             step = self._asked("migrate_step", *self.arguments, place)
             self._keep(step["refused"])
-            done.read += step["read"]
-            done.copied += step["copied"]
-            done.there += step["there"]
-            done.forgotten += step["forgotten"]
+            done.add(step, again=again)
             place = step["place"]
-            self._note(place=place, read=done.read, store=store)
+            self._note(place=place, store=store, again=again, counts=done.counts())
             progress(step["read"])
         done.refused = self._set_refused_aside()
         done.seconds = round(time.monotonic() - started, 2)
@@ -151,7 +150,7 @@ class Migration:
         """Remove all that came with this migration and was not changed since; how many were removed and are kept."""
         removed, kept, more = 0, 0, True
         self._begin()
-        self._note(place=None, read=0, store=None, done=None)
+        self._note(place=None, store=None, again=False, counts=None, done=None)
         while more:
             step = self._asked("migrate_undo", self.name)
             removed, kept, more = removed + step["removed"], kept + step["kept"], step["more"]

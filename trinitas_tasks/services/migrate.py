@@ -14,15 +14,15 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from trinitas_tasks.embedding.models import Models
-from trinitas_tasks.errors import ModelError
+from trinitas_tasks.errors import ModelError, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, Record
 from trinitas_tasks.services.embedding import embedded
 from trinitas_tasks.services.ingest import index
 from trinitas_tasks.services.spaces import Spaces
-from trinitas_tasks.tiers.archive.interface import Archive
+from trinitas_tasks.tiers.archive.interface import Archive, Row
 from trinitas_tasks.tiers.archive.provenance import Migrated
 from trinitas_tasks.tiers.hot.interface import Finished, HotTier
-from trinitas_tasks.tiers.legacy.interface import Found, LegacyStore, Place, Unreadable
+from trinitas_tasks.tiers.legacy.interface import Found, LegacyStore, Place, Slice, Unreadable
 
 MARK: Final = "migration undone"
 """The highest version that was taken back: what is copied after that has a higher one, since erasures are for good."""
@@ -34,15 +34,39 @@ TWICE: Final = "another memory of this id came before it in the store, or the st
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What one step came to, in memories. ``there``: they were before; ``forgotten``: here, so they stay away;
-    ``waiting``: the vector tier took them not yet. ``place`` None: that was the last step."""
+    """What some of the store came to, in memories. ``already``: this migration had brought them, as they are in the
+    store; ``there``: others that were here before; ``forgotten``: here, so they stay away; ``waiting``: the vector tier
+    took them not yet. ``place`` None: that was the end."""
 
     place: Place | None
-    read: int
-    copied: int
-    there: int
-    forgotten: int
-    waiting: int
+    read: int = 0
+    copied: int = 0
+    already: int = 0
+    there: int = 0
+    forgotten: int = 0
+    waiting: int = 0
+    refused: tuple[Unreadable, ...] = ()
+
+    def __add__(self, then: Copied) -> Copied:
+        return Copied(
+            then.place,
+            self.read + then.read,
+            self.copied + then.copied,
+            self.already + then.already,
+            self.there + then.there,
+            self.forgotten + then.forgotten,
+            self.waiting + then.waiting,
+            self.refused + then.refused,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Memories of the store that were not here, embedded, to be stored at this version."""
+
+    some: Slice
+    version: int
+    rows: list[Row]
     refused: tuple[Unreadable, ...]
 
 
@@ -86,21 +110,11 @@ def digest(item: MemoryItem) -> str:
     return hashlib.sha256(item.to_json()).hexdigest()
 
 
-def copy(
-    place: Place,
-    *,
-    migration: str,
-    store: LegacyStore,
-    hot: HotTier,
-    archive: Archive,
-    spaces: Spaces,
-    models: Models,
-    limit: int,
-) -> Copied:
-    """Copy the next memories of the store that are not here. Raises: Unavailable, ArchiveError."""
+def prepare(place: Place, *, store: LegacyStore, archive: Archive, models: Models, limit: int) -> Prepared:
+    """Read the next memories of the store, and embed those that are not here. Raises: Unavailable, ArchiveError."""
     some = store.read(place, limit)
     version = archive.mark(MARK) + 1
-    by_key = {_key(each): each for each in reversed(some.found)}  # of two of one key the first
+    by_key = _by_key(some)
     standing, erased = _versions(by_key, archive), _erased(by_key, archive)
     new = [each for key, each in by_key.items() if standing[key] is None and (erased[key] or 0) < version]
     refused: list[Unreadable] = []
@@ -110,20 +124,44 @@ def copy(
         refused.append(Unreadable(found.source, found.row, str(error), {"memory": record.item.to_json().decode()}))
 
     rows = embedded([Record(each.item, version) for each in new], models, refuse)
-    archive.note_migrated([Migrated(migration, _of(row.record.item), version, digest(row.record.item)) for row in rows])
-    stood = archive.store(rows) if rows else []
-    mine = [row for row, found in zip(rows, stood, strict=True) if found == version]
+    return Prepared(some, version, rows, tuple(refused))
+
+
+def settle(made: Prepared, *, migration: str, hot: HotTier, archive: Archive, spaces: Spaces) -> Copied:
+    """Store and index them. Raises: Unavailable, ArchiveError; Unavailable too where the migration was taken back since
+    they were prepared."""
+    version, by_key = made.version, _by_key(made.some)
+    if archive.mark(MARK) + 1 != version:
+        raise Unavailable("a migration was taken back meanwhile: this step begins again")
+    notes = dict(zip(by_key, archive.migrated_of(migration, list(by_key)), strict=True))
+    # the ones before are stored by now: of two of one key the first counts
+    standing, erased = _versions(by_key, archive), _erased(by_key, archive)
+    new = [row for row in made.rows if standing[key := _of(row.record.item)] is None and (erased[key] or 0) < version]
+    archive.note_migrated([Migrated(migration, _of(row.record.item), version, digest(row.record.item)) for row in new])
+    stood = archive.store(new) if new else []
+    mine = [row for row, found in zip(new, stood, strict=True) if found == version]
     indexed, _ = index(mine, spaces, archive)
     hot.changed(sorted({row.record.item.persona for row in mine}))
+    found = made.some.found
+    already = sum(_is_as_noted(notes[_key(each)], each, standing[_key(each)]) for each in found)
     return Copied(
-        place=some.place,
-        read=len(some.found),
+        place=made.some.place,
+        read=len(found),
         copied=len(mine),
-        there=sum(standing[_key(each)] is not None for each in some.found),
+        already=already,
+        there=sum(standing[_key(each)] is not None for each in found) - already,
         forgotten=sum(standing[key] is None and (erased[key] or 0) >= version for key in by_key),
         waiting=len(mine) - indexed,
-        refused=tuple(refused),
+        refused=made.refused,
     )
+
+
+def _by_key(some: Slice) -> dict[Key, Found]:
+    return {_key(each): each for each in reversed(some.found)}  # of two of one key the first
+
+
+def _is_as_noted(note: Migrated | None, found: Found, standing: int | None) -> bool:
+    return note is not None and standing == note.version and digest(found.item) == note.digest
 
 
 def verify(place: Place, *, migration: str, store: LegacyStore, archive: Archive, limit: int) -> Verified:

@@ -124,10 +124,9 @@ class _Command:
                 self._report["backup"] = str(self._migration.back_up(progress, parts=parts))
         with self._bar("copying", survey.memories) as progress:
             copied = self._migration.copy(progress)
-        rate = round((copied.read - copied.there) / copied.seconds, 1) if copied.seconds else None
-        self._report["copied"] = {**_fields(copied), "per_second": rate}
+        self._report["copied"] = copied.told()
         if not self._json:
-            output.say(_told_copied(copied, rate))
+            output.say(_told_copied(copied))
         found = self._compared(survey.memories)
         unread = survey.unreadable + copied.refused
         self._end(complete=not unread and not found.differing, unread=unread, keep=True)
@@ -179,7 +178,7 @@ class _Command:
         if found.read != total:
             what = f"{total:,} memories were surveyed and {found.read:,} compared: the store changed meanwhile"
             found.add([{"persona": "", "id": "", "source": str(self._migration.path), "row": "", "what": what}])
-        self._report["verified"] = _fields(found)
+        self._report["verified"] = asdict(found)
         if not self._json:
             _show_comparison(found)
         return found
@@ -237,10 +236,6 @@ def _wait_told() -> Callable[[Unavailable], None]:
     return tell
 
 
-def _fields(counts: Copying | Comparison) -> dict[str, Any]:
-    return asdict(counts)
-
-
 def _show_survey(survey: Survey) -> None:
     types = ("working", "episodic", "semantic", "procedural")
     rows = [(who, *(f"{counts[kind]:,}" for kind in types)) for who, counts in sorted(survey.personas.items())]
@@ -266,10 +261,10 @@ def _show_survey(survey: Survey) -> None:
         )
 
 
-def _told_copied(copied: Copying, rate: float | None) -> str:
+def _told_copied(copied: Copying) -> str:
     there = f", {copied.there:,} were here" if copied.there else ""
     gone = f", {copied.forgotten:,} were forgotten here and stay so" if copied.forgotten else ""
-    return f"{copied.copied:,} memories copied{there}{gone} ({copied.seconds} s, {rate or 0:,.0f} a second)"
+    return f"{copied.copied:,} memories copied{there}{gone} ({copied.seconds} s, {copied.rate or 0:,.0f} a second)"
 
 
 def _show_comparison(found: Comparison) -> None:
