@@ -246,15 +246,13 @@ class Retrievers:
 
     def _granted(self, depth: int) -> dict[Key, float]:
         """Exactly: what was granted is in its owners' spaces, among what was not."""
-        by_model: dict[str, list[Key]] = {}
+        by_model: dict[str, tuple[NDArray[np.float32], list[Key]]] = {}
         for key in self.scope.granted:
-            if self._embedded(key.persona) is not None:
-                by_model.setdefault(self._spaces.naming.of(key.persona), []).append(key)
+            if (vector := self._embedded(key.persona)) is not None:
+                by_model.setdefault(self._spaces.naming.of(key.persona), (vector, []))[1].append(key)
         cold, archive = self.query.filters.include_archived, self.tiers.archive
         found: list[granted.Close] = []
-        for model, keys in by_model.items():
-            vector = self._vectors[model]
-            assert vector is not None
+        for model, (vector, keys) in by_model.items():
             scan = partial(granted.nearest, vector, keys, archive=archive, model=model, limit=depth, cold=cold)
             found += self.ask("archive", scan)
         return {close.key: close.similarity for close in found}
