@@ -8,13 +8,14 @@ import logging
 import os
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, NoReturn
 
 import typer
 
-from trinitas_tasks.errors import SettingsError
+from trinitas_tasks.errors import SettingsError, StackError
 from trinitas_tasks.interfaces.cli import completion, output
 from trinitas_tasks.interfaces.cli.panels import Panel
 from trinitas_tasks.interfaces.cli.session import Home, settings_of
@@ -157,10 +158,10 @@ def _note_what_is_missing(home: Path | None) -> None:
 def _over_stdio(home: Path | None) -> NoReturn:
     # what is loaded lives for ever: looking for garbage among it would take a seventh of the start
     gc.disable()
-    from trinitas_tasks.interfaces.mcp import stdio  # noqa: PLC0415 - `trinitas --help` stays fast
-    from trinitas_tasks.interfaces.mcp.hallway import Hallway  # noqa: PLC0415
-    from trinitas_tasks.interfaces.mcp.server import MemoryServer  # noqa: PLC0415
-
+    with _of_the_extra():
+        from trinitas_tasks.interfaces.mcp import stdio  # noqa: PLC0415 - `trinitas --help` stays fast
+        from trinitas_tasks.interfaces.mcp.hallway import Hallway  # noqa: PLC0415
+        from trinitas_tasks.interfaces.mcp.server import MemoryServer  # noqa: PLC0415
     gc.freeze()
     gc.enable()
     hallway = Hallway(lambda: settings_of(home), "mcp")
@@ -178,10 +179,10 @@ def _over_http(
     certificate: tuple[Path | None, Path | None],
     tokens: bool,
 ) -> NoReturn:
-    from trinitas_tasks.interfaces.mcp import http  # noqa: PLC0415 - see _over_stdio
-    from trinitas_tasks.interfaces.mcp.hallway import Hallway  # noqa: PLC0415
-    from trinitas_tasks.interfaces.mcp.server import MemoryServer  # noqa: PLC0415
-
+    with _of_the_extra():
+        from trinitas_tasks.interfaces.mcp import http  # noqa: PLC0415 - see _over_stdio
+        from trinitas_tasks.interfaces.mcp.hallway import Hallway  # noqa: PLC0415
+        from trinitas_tasks.interfaces.mcp.server import MemoryServer  # noqa: PLC0415
     settings = settings_of(home)
     hallway = Hallway(lambda: settings_of(home), "http")
     bounds = http.Bounds(at.getsockname()[1], hosts, origins, settings.max_content_kb * 1024 * ESCAPED + OVERHEAD)
@@ -200,8 +201,8 @@ def _over_http(
 
 def _listening(host: str, port: int, *, tls: bool) -> socket.socket:
     """The socket; where it is reached is said."""
-    from trinitas_tasks.interfaces.mcp import http  # noqa: PLC0415 - see _over_stdio
-
+    with _of_the_extra():
+        from trinitas_tasks.interfaces.mcp import http  # noqa: PLC0415 - see _over_stdio
     at = http.listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     output.say(f"{'https' if tls else 'http'}://{shown}:{at.getsockname()[1]}{http.PATH}")
@@ -218,7 +219,17 @@ def _gate(settings: Settings) -> Gate:
     ledger = entering.ledger_of(settings)
     if not any(tokens.is_valid(each, utc_now()) for each in ledger.tokens()):
         output.note("nobody can come in yet: `trinitas token create --persona athena --scope read,write` makes a token")
-    return tokens.Gate(ledger, requests_per_minute=settings.requests_per_minute)
+    with _of_the_extra():
+        return tokens.Gate(ledger, requests_per_minute=settings.requests_per_minute)
+
+
+@contextmanager
+def _of_the_extra() -> Iterator[None]:
+    """Say how what is missing is installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise StackError(f"{error.name} is not installed: pip install 'trinitas-tasks[mcp]'") from error
 
 
 def _is_loopback(host: str) -> bool:
