@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.tiers.local_file import LocalFile
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS numbers (number INTEGER);"
@@ -24,22 +25,25 @@ def numbers(file: LocalFile) -> list[int]:
         return [number for (number,) in connection.execute("SELECT number FROM numbers").fetchall()]
 
 
+def kept(file: LocalFile, number: object) -> None:
+    """Keep one and another; what is no number of SQLite breaks it off in between."""
+    with file.transaction("count") as connection:
+        for each in (0, number):
+            connection.execute("INSERT INTO numbers VALUES (?)", (each,))
+
+
 def test_what_is_broken_off_leaves_nothing(file: LocalFile) -> None:
-    with file.transaction("count") as connection:
-        connection.execute("INSERT INTO numbers VALUES (1)")
-    with pytest.raises(KeyboardInterrupt), file.transaction("count") as connection:
-        connection.execute("INSERT INTO numbers VALUES (2)")
-        raise KeyboardInterrupt
-    assert numbers(file) == [1]
-    with file.transaction("count") as connection:
-        connection.execute("INSERT INTO numbers VALUES (3)")
-    assert numbers(file) == [1, 3]
+    kept(file, 1)
+    for wrong, error in ((1 << 80, OverflowError), (object(), Unavailable)):
+        with pytest.raises(error):
+            kept(file, wrong)
+    kept(file, 2)
+    assert numbers(file) == [0, 1, 0, 2]
 
 
 def test_a_file_that_was_moved_is_begun_anew(file: LocalFile) -> None:
     for number in (1, 2):
-        with file.transaction("count") as connection:
-            connection.execute("INSERT INTO numbers VALUES (?)", (number,))
-        assert numbers(file) == [number]
+        kept(file, number)
+        assert numbers(file) == [0, number]
         file.path.rename(file.path.with_name(f"aside-{number}.db"))
     assert numbers(file) == []
