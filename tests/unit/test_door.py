@@ -29,7 +29,7 @@ class Notebook(MemoryLedger):
         self._find_room("begin")
         return super().begin(who, door, action, persona, subject, now)
 
-    def end(self, number: int, outcome: str, *, subject: str | None = None, detail: str | None = None) -> None:
+    def end(self, number: int, outcome: str | None, *, subject: str | None = None, detail: str | None = None) -> None:
         self._find_room("end")
         super().end(number, outcome, subject=subject, detail=detail)
 
@@ -101,7 +101,7 @@ def test_what_fails_is_written_down_and_what_may_have_happened_stays_open(
     assert rows(ledger) == [
         ("remember", "athena", None, "failed", "InvalidMemory"),
         ("forget", "athena", NOBODYS, "failed", "NotFound"),
-        ("run prune", "athena", None, None, None),
+        ("run prune", "athena", None, None, "dry run: Unavailable"),
     ]
 
 
@@ -340,7 +340,7 @@ def test_a_block_of_administration_may_name_what_it_made(enter: Callable[..., Do
         pass
     assert rows(ledger) == [
         ("token create", None, "0000000a", "done", "for athena"),
-        ("token create", None, None, None, None),
+        ("token create", None, None, None, "KeyboardInterrupt"),
         ("personas edit", "athena", None, "done", None),
     ]
     assert isinstance(ledger.deeds(1)[0], Deed)
