@@ -120,7 +120,7 @@ class Bearers:
     def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self._app = app
         self._gate = gate
-        self._checks = Calls(CHECKING)
+        self._checks = Calls(CHECKING, waiting=MOST_CONNECTIONS // CHECKING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         secret = _bearer(scope)
