@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 from mcp.client.client import Client
 
@@ -170,6 +171,23 @@ def test_nothing_but_the_protocol_is_on_its_output(
     assert agent.process.stdout is not None
     for line in [*agent.heard, *agent.process.stdout.read().splitlines()]:
         assert json.loads(line)["jsonrpc"] == "2.0"
+
+
+def test_over_http_it_says_where_it_is_and_a_hangup_ends_it(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TRINITAS_HOME": str(tmp_path)}
+    with subprocess.Popen(
+        [TRINITAS, "mcp", "--http", "--port", "0"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address.endswith("/mcp")
+        wait_until(lambda: httpx2.get(address.replace("/mcp", "/health")).json() == {"status": "ok"})
+        assert httpx2.post(address, json={}).status_code == 401
+        process.send_signal(signal.SIGHUP)
+        _, told = process.communicate(timeout=5)
+    assert process.returncode == 129
+    assert told.startswith("nobody can come in yet: `trinitas token create ")
 
 
 def test_bad_settings_are_told_to_whoever_calls(agents: Callable[..., Agent]) -> None:

@@ -35,7 +35,7 @@ def patient(ended: threading.Event) -> Callable[[], None]:
 
     def work() -> None:
         try:
-            while True:
+            for _ in range(5000):
                 patience.check()
                 time.sleep(0.001)
         finally:
