@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -33,17 +32,6 @@ AGENTS = 20
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def address(home: Path) -> Iterator[str]:
-    """Of an HTTP server of the stack."""
-    command = [str(TRINITAS), "mcp", "--http", "--port", "0", "--home", str(home)]
-    with subprocess.Popen(command, cwd=home, env=environment(home), stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.terminate()
-        assert process.wait(10) == 143
 
 
 def token(settings: Settings, *personas: str) -> str:

@@ -79,17 +79,15 @@ EVERYBODYS: dict[str, tuple[str, ...]] = {
     "restore": ("mine.jsonl", "--yes"),
     "migrate legacy": (".", "--yes"),
     "audit": (),
+    "personas add": ("somebody", "--about", "new"),
+    "personas edit": (READER, "--about", "changed"),
     "token create": ("-p", READER),
     "token list": (),
     "token revoke": ("0000000a", "--yes"),
 }
 """Commands that concern everybody."""
-APART = {
-    "config", "up", "down", "status", "logs", "doctor", "eval", "shell-completion", "mcp install",
-    "personas add", "personas edit",
-}  # fmt: skip
-"""Commands that touch no memories, but the processes of this machine, settings, or a stack of their own; and those that
-define personas (tests/unit/test_personas_commands.py)."""
+APART = {"config", "up", "down", "status", "logs", "doctor", "eval", "shell-completion", "mcp install"}
+"""Commands that touch no memories, but the processes of this machine, settings, or a stack of their own."""
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def confirm(question: str, *, yes: bool, else_why: str) -> None:
     if yes:
         return
     try:
-        agreed = typer.confirm(question, err=True)
+        agreed = typer.confirm(visible(question), err=True)
     except typer.Abort as ended:
         note("")
         # typer makes the same of Ctrl-C as of the end of input
