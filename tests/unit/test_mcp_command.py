@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
 
 from tests.unit.isolation import isolated
 from trinitas_tasks.errors import SettingsError
@@ -51,7 +52,7 @@ def test_what_is_not_installed_is_named(refused: Refused, monkeypatch: pytest.Mo
 
 def test_a_certificate_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "bad.pem").write_text("no certificate")
-    app = http.Starlette()
+    app = Starlette()
     with socket.socket() as at:
         for name in ("none.pem", "bad.pem"):
             with pytest.raises(SettingsError, match="TLS cannot be set up with"):
