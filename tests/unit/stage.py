@@ -50,6 +50,7 @@ VOLATILE: Final = (
     (re.compile(r'"(\w*seconds|\w*ms|unused_days|at)": [\d.]+'), r'"\1": 0'),
     (re.compile(r"\b[0-9a-f]{16}\b"), "NONCE"),
     (re.compile(r"chance [\d.]+"), "chance"),
+    (re.compile(r"[\d.]+ (s\b|ms\b|days|MB)"), r"0 \1"),
 )
 """What differs from run to run."""
 
@@ -127,7 +128,11 @@ def reader(**fields: Any) -> Principal:
 
 def rendered(value: object) -> str:
     """All that somebody is told, as text; what differs from run to run is left out."""
-    text = json.dumps(_plain(value), indent=1, sort_keys=True, ensure_ascii=False)
+    return steady(json.dumps(_plain(value), indent=1, sort_keys=True, ensure_ascii=False))
+
+
+def steady(text: str) -> str:
+    """Without what differs from run to run."""
     for pattern, instead in VOLATILE:
         text = pattern.sub(instead, text)
     return text

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -153,10 +154,18 @@ def test_whoever_acts_for_one_persona_may_not_do_what_concerns_everybody(
 ) -> None:
     made = trinitas(*FOR_ATHENA, "--json").told
     monkeypatch.setenv("TRINITAS_PERSONA", "athena")
-    for arguments in (FOR_ATHENA, ("token", "list"), ("token", "revoke", made["id"], "--yes"), ("audit",)):
+    backup = Path("b.tar.gz")
+    backup.touch()
+    for arguments in (
+        FOR_ATHENA,
+        ("token", "list"),
+        ("token", "revoke", made["id"], "--yes"),
+        ("audit",),
+        ("restore", str(backup), "--yes"),
+    ):
         done = trinitas(*arguments)
         assert (done.code, done.out) == (1, "")
         assert "this concerns all personas" in done.err
     refused = [deed.action for deed in reversed(ledger.deeds(10)) if deed.outcome == "refused"]
-    assert refused == ["token create", "token list", "token revoke", "audit"]
+    assert refused == ["token create", "token list", "token revoke", "audit", "restore"]
     assert [token.revoked for token in ledger.tokens()] == [None]

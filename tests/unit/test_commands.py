@@ -179,10 +179,11 @@ def test_a_time_that_is_none_is_a_usage_error(trinitas: CommandLine) -> None:
 
 def test_no_memory_commands_a_terminal(trinitas: CommandLine) -> None:
     dated(trinitas)
-    for command in (("list",), ("timeline",), ("recall", "deployed")):
-        shown = trinitas(*command, *OF_ATHENA, columns=80).out
-        assert "Deployed" in shown
-        assert "\x1b[31m" not in shown
+    newest = trinitas("list", *OF_ATHENA, "-n", "1", "--json").told["memories"][0]["id"]
+    for command in (("list",), ("timeline",), ("recall", "deployed"), ("get", newest), ("forget", newest)):
+        shown = trinitas(*command, *OF_ATHENA, columns=80, stdin="n\n")
+        assert "Deployed" in shown.out + shown.err
+        assert "\x1b[31m" not in shown.out + shown.err.replace("\x1b[31merror", "")
 
 
 # Forgetting.

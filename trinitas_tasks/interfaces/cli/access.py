@@ -140,7 +140,7 @@ def audit(
     home: Home = None,
     as_json: output.Json = False,
 ) -> None:
-    """Show what was done through the doors of this machine, newest first: written, shared, forgotten, administered.
+    """Show what was done by whom, newest first.
 
     Examples:
 
@@ -148,8 +148,9 @@ def audit(
         trinitas audit --who "token ci (3fa1c09e)" --since yesterday
         trinitas audit -p athena --action forget --json | jq -r '.[].subject'
 
-    An outcome is done, refused, failed or open: then it is going on, or was broken off and may have happened or not. No
-    row holds what a memory says.
+    Through the doors of this machine: what was written, shared, forgotten and administered. An outcome is done,
+    refused, failed or open: then it is going on, or was broken off and may have happened or not. No row holds what a
+    memory says.
     """
     from_then = times.start(since, "--since")
     with _administering(home, "audit") as (book, _):

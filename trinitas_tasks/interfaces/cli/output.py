@@ -80,7 +80,10 @@ def _line(parts: Sequence[Part], out: Console, stream: TextIO | None, indent: in
     line = Text.assemble(*styled)
     if is_terminal(stream):
         indent = indent or len(line.plain) - len(line.plain.lstrip(" "))
-        for number, piece in enumerate(line[indent:].wrap(out, max(out.width - indent, 1))):
+        room = max(out.width - indent, 1)
+        # a cursor or an address that was broken could not be copied; scripts without spaces must be
+        whole = any(len(word) > room and word.isascii() for word in line.plain.split())
+        for number, piece in enumerate(line[indent:].wrap(out, room, overflow="ignore" if whole else "fold")):
             piece.rstrip()
             out.print(line[:indent] if number == 0 else " " * indent, piece, sep="", soft_wrap=True)
     elif out.is_terminal:  # FORCE_COLOR
@@ -145,7 +148,7 @@ def confirm(question: str, *, yes: bool, else_why: str) -> None:
     if yes:
         return
     try:
-        agreed = typer.confirm(question, err=True)
+        agreed = typer.confirm(visible(question), err=True)
     except typer.Abort as ended:
         note("")
         # typer makes the same of Ctrl-C as of the end of input

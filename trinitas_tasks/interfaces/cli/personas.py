@@ -84,7 +84,7 @@ def show_all(context: typer.Context, home: Home = None, as_json: output.Json = F
 
 @personas.command()
 def show(name: Name, home: Home = None, as_json: output.Json = False) -> None:
-    """Show what is said of a persona, and what is in force for its memories.
+    """Show what is said of a persona, and what is in force.
 
     Example:
 

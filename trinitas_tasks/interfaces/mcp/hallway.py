@@ -82,27 +82,28 @@ class Hallway:
     def _enter(self) -> Opened:
         with self._lock:
             if self._opened is None:
-                self._opened = self._fresh(self._load())
+                self._opened = self._fresh()
             elif self._stamp != stamp_of(self._opened.settings):
                 self._opened = self._moved(self._opened)
             self._opened.users += 1
             return self._opened
 
-    def _fresh(self, settings: Settings) -> Opened:
-        self._stamp = stamp_of(settings)
-        return Opened(settings)
+    def _fresh(self) -> Opened:
+        # looked at before it is read: what changes in between is seen by the next call
+        self._stamp = stamp_of(self._load())
+        return Opened(self._load())
 
     def _moved(self, before: Opened) -> Opened:
         """The stack was stopped or started since. While it is away the client writes into its spool."""
+        self._stamp = stamp_of(before.settings)
         try:
             settings = self._load()
+            if settings == before.settings:
+                return before
+            after = Opened(settings)
         except SettingsError as error:
             logger.info("the stack is away: %s", error)
             return before
-        self._stamp = stamp_of(settings)
-        if settings == before.settings:
-            return before
-        after = Opened(settings)
         logger.warning("the stack was started again elsewhere")
         if not before.users:
             before.close()

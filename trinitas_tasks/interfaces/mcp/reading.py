@@ -52,7 +52,7 @@ def memory_search(door: Door, asked: arguments.MemorySearch) -> answers.Found:
 
 
 def timeline(door: Door, asked: arguments.Timeline) -> answers.Page:
-    """A persona's memories in the order of their time."""
+    """What a persona remembers, in the order of its time."""
     page = door.timeline(
         persona=asked.persona,
         filters=_filters(asked),
