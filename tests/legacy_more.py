@@ -49,7 +49,9 @@ def add_chroma(store: Store, chance: random.Random) -> None:
     for number in range(OWN):
         mine = episode(chance, number, "hybrid-chroma")
         kind = ("working", "semantic")[number % 2]
-        document = json.dumps({"fact": text(chance, number)}, ensure_ascii=False) if number % 3 else text(chance, number)
+        document = (
+            json.dumps({"fact": text(chance, number)}, ensure_ascii=False) if number % 3 else text(chance, number)
+        )
         labels = {"persona": mine["persona"], "importance": 0.25, "timestamp": mine["timestamp"], "tags": "a,知識"}
         rows[kind].append((mine["id"], document, labels))
         store.there.add((mine["persona"], mine["id"]))
