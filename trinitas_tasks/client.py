@@ -466,7 +466,8 @@ class MemoryClient:
     def define(self, persona: Persona) -> None:
         """Keep what is said of a persona, in the place of what was before; the workers go by it within seconds.
 
-        Raises: InvalidQuery, Unavailable: it may be kept or not, and the same call again makes sure.
+        With another model its memories are embedded anew. Raises: InvalidQuery, ModelError (the ingest worker cannot
+        load the model) and nothing is kept; Unavailable: it may be kept or not, the same call again makes sure.
         """
         self.ask("define", persona.to_dict(), deadline_ms=DEFINE_MS)
         self._acquaintance.changed()

@@ -373,3 +373,36 @@ def test_accesses_are_counted_by_the_archive(world: World, workers: Workers) -> 
         record.item.access_count for record in world.archive.load("athena", ["m0", "m1", "m2"])
     ]
     assert counts() == [0, 3, 3]
+
+
+class Claimed:
+    """A hot tier that tells when it was asked twice for what is due."""
+
+    def __init__(self, tier: Any) -> None:
+        self._tier, self._asked = tier, 0
+        self.twice = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tier, name)
+
+    def claim(self, limit: int, lease_seconds: int) -> Any:
+        answer = self._tier.claim(limit, lease_seconds)
+        self._asked += 1
+        if self._asked == 2:
+            self.twice.set()
+        return answer
+
+
+def test_what_comes_while_the_last_batch_is_settled_is_ingested_too(world: World, workers: Workers) -> None:
+    hot, late = workers.use("hot", Claimed(world.hot)), list(ITEMS[5:])
+
+    def step(name: str) -> None:
+        if name == "finished" and late:
+            assert hot.twice.wait(10), "nothing was due any more"
+            world.remember(*late)
+            late.clear()
+            assert workers.jobs.ingest() == NOTHING, "this process is at it"
+
+    workers.runtime.step = step
+    world.remember(*ITEMS[:5])
+    assert workers.jobs.ingest()["archived"] == len(ITEMS)

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from mcp import types
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
@@ -193,6 +194,15 @@ async def test_prompts_and_completions_tell_nothing_of_others(stage: Stage) -> N
             answers.append(rendered([prompts, *told]))
             with pytest.raises(MCPError, match="does not act for hestia"):
                 await client.get_prompt(prompts.prompts[0].name, {"persona": OTHER})
+            reference = types.ResourceTemplateReference(uri="memory://{persona}/{id}")
+            for name, begun, known in (
+                ("persona", "", [READER]),
+                ("persona", "h", []),
+                ("id", "", []),
+                ("id", "f", []),
+            ):
+                completed = await client.complete(reference, {"name": name, "value": begun})
+                assert completed.completion.values == known
     other.close()
     assert answers[0] == answers[1]
 

@@ -108,6 +108,10 @@ class Roster(NamedTuple):
     defined: Mapping[str, Persona] = {}
     holders: frozenset[str] = frozenset()
 
+    def has(self, name: str) -> bool:
+        """Whether there is one of this name."""
+        return name in FIVE or name in self.defined or name in self.holders
+
     def known(self) -> dict[str, Persona]:
         """All of them, by name: the five, those with memories, and what was defined of whomever."""
         return {**FIVE, **{name: Persona(name=name) for name in self.holders if name not in FIVE}, **self.defined}

@@ -60,13 +60,10 @@ class Acquaintance:
         if name in FIVE or name in self._met:
             return
         try:
-            known = self._kept() or Roster()
-            if name not in known.known():
-                known = self._reread() or Roster()
-            if name not in known.known() and not self._waits(name):
-                known = self._asked()
-                if name not in known.known():
-                    raise unknown(name, {**known.known(), **self._met})
+            if not (self._has(self._kept(), name) or self._has(self._reread(), name) or self._waits(name)):
+                answer = self._asked()
+                if not answer.has(name):
+                    raise unknown(name, {**answer.known(), **self._met})
         except Unavailable as error:
             logger.info("nobody can tell whether there is a persona %s: %s", name, error)
         else:
@@ -84,6 +81,10 @@ class Acquaintance:
     def changed(self) -> None:
         """What was read is not so any more."""
         self._read = self._told = None, 0.0
+
+    @staticmethod
+    def _has(roster: Roster | None, name: str) -> bool:
+        return roster is not None and roster.has(name)
 
     def _kept(self) -> Roster | None:
         roster, until = self._read

@@ -75,18 +75,21 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
     def _ingest(self) -> IngestReport:
         """One batch is archived and indexed while the next one is embedded."""
         run = self.runtime
-        report = IngestReport()
-        for each in overlapped(self._claimed(), self._settled, self._abandoned):
-            report += each
+        report, until = IngestReport(), time.monotonic() + BUDGET_SECONDS
+        looked = False
+        while not looked:  # again: what was told while the last batch was settled found this process at it
+            before = report.claimed
+            for each in overlapped(self._claimed(until), self._settled, self._abandoned):
+                report += each
+            looked = report.claimed == before or time.monotonic() > until or run.stopping.is_set()
         if not report.degraded:
             self._index_missing(run.settings.batch_size * CLAIM_BATCHES)
         return report
 
-    def _claimed(self) -> Iterator[Batch]:
+    def _claimed(self, until: float) -> Iterator[Batch]:
         """What is due, batch by batch, embedded."""
         run, lease_seconds = self.runtime, self.runtime.settings.lease_seconds
         began = time.monotonic()
-        until = began + BUDGET_SECONDS
         while not run.stopping.is_set():
             self.forget()
             self.archive_grants()

@@ -18,12 +18,12 @@ from rich.text import Text
 from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.interfaces.cli import output
 from trinitas_tasks.interfaces.cli.panels import Panel
-from trinitas_tasks.interfaces.cli.session import Home, entered
+from trinitas_tasks.interfaces.cli.session import Home, entered, rules_of
 
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.migrating import Migration
     from trinitas_tasks.interfaces.migration import Comparison, Copying, Survey
-    from trinitas_tasks.settings import Settings
+    from trinitas_tasks.policy.life import Rules
 
 PATIENT: Final = {"redis_timeout_ms": 10_000, "deadline_ms": 20_000}
 SHOWN: Final = 20
@@ -89,7 +89,7 @@ def legacy(
         _bars() as bars,
     ):
         migration = Migration(door.client, path, zone=zone, home=settings.home, waiting=_wait_told())
-        command = _Command(migration, settings, bars, ask=ask, as_json=as_json)
+        command = _Command(migration, rules_of(door, settings), bars, ask=ask, as_json=as_json)
         with nullcontext() if dry_run else migration.logbook.alone():
             if rollback:
                 command.roll_back()
@@ -104,8 +104,10 @@ def legacy(
 class _Command:
     """One call of the command."""
 
-    def __init__(self, migration: Migration, settings: Settings, bars: Progress, *, ask: bool, as_json: bool) -> None:
-        self._migration, self._settings, self._bars = migration, settings, bars
+    def __init__(
+        self, migration: Migration, rules: Callable[[str], Rules], bars: Progress, *, ask: bool, as_json: bool
+    ) -> None:
+        self._migration, self._rules, self._bars = migration, rules, bars
         self._ask, self._json = ask, as_json
         self._report: dict[str, Any] = {"name": migration.name, "path": str(migration.path)}
         self._began = time.monotonic()
@@ -160,7 +162,7 @@ class _Command:
         now = datetime.now(UTC)
 
         def is_old(item: MemoryItem) -> bool:
-            days = self._settings.rules_of(item.persona).archive_days
+            days = self._rules(item.persona).archive_days
             used = max(item.timestamp, item.last_access)
             return item.type is MemoryType.EPISODIC and used < now - timedelta(days=days)
 
