@@ -135,7 +135,7 @@ async def test_whoever_acts_for_one_persona_need_not_name_it(bench: Bench) -> No
     served.close()
 
 
-async def test_tools_are_listed_and_used_by_right(bench: Bench) -> None:
+async def test_tools_are_refused_without_the_right(bench: Bench) -> None:
     served = Served(bench, Principal("token x", frozenset({Right.READ})))
     async with served.connected() as client:
         for tool in ("remember", "consolidate", "share_memory"):

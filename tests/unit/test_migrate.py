@@ -15,7 +15,7 @@ from tests.unit.workers import Workers
 from tests.unit.world import Away, Disturbed, World
 from trinitas_tasks.errors import InvalidQuery, ModelError, Unavailable
 from trinitas_tasks.model import MemoryItem
-from trinitas_tasks.services import migrate
+from trinitas_tasks.services import migrate, rollback
 from trinitas_tasks.tasks import migrating
 from trinitas_tasks.tiers.legacy.interface import Found, Place
 from trinitas_tasks.tiers.legacy.memory import MemoryLegacy
@@ -72,7 +72,7 @@ class Old:
         removed, kept, more = 0, 0, True
         while more:
             world = self.world
-            step = migrate.undo(migration=NAME, hot=world.hot, archive=world.archive, spaces=world.spaces, limit=3)
+            step = rollback.undo(migration=NAME, hot=world.hot, archive=world.archive, spaces=world.spaces, limit=3)
             removed, kept, more = removed + step.removed, kept + step.kept, step.more
         return removed, kept
 

@@ -154,7 +154,7 @@ class Retrievers:
         query, fulltext = self.query, self.tiers.fulltext
         phrases = tuple(tuple(terms(phrase)) for phrase in query.phrases)
         wanted = Wanted(query_terms(query.text), phrases, query.filters)
-        lent = None if owner in self.scope.owners else self._lent_by(owner)
+        lent = None if owner in self.scope.owners else self.scope.lent_by(owner)
         for cold in (False, True) if query.filters.include_archived else (False,):
             if lent is None:
                 found = fulltext.search(owner, wanted, depth, cold=cold)
@@ -168,10 +168,6 @@ class Retrievers:
             found = fulltext.lent_newly(query.persona, wanted, pending)
         yield from ((Key(owner, match.id), match.coverage) for match in found)
 
-    def _lent_by(self, owner: str) -> frozenset[str]:
-        """The ids of what this one lets the reader see."""
-        return frozenset(key.id for key in self.scope.granted if key.persona == owner)
-
     def _stand_ins(self, owner: str, depth: int) -> Iterator[tuple[Key, float]]:
         """What the archive's own full text finds. Its scores are scaled to the best: they do not tell how much of the
         question that covers. Of another's memories each is looked at by itself."""
@@ -183,7 +179,7 @@ class Retrievers:
             top = max((match.score for match in matches), default=0.0) or 1.0
             yield from ((Key(owner, match.id), STAND_IN * match.score / top) for match in matches)
         else:
-            lent = self.hydrator.read(Key(owner, each) for each in self._lent_by(owner))
+            lent = self.hydrator.read(Key(owner, each) for each in self.scope.lent_by(owner))
             items += [read.item for read in lent.values() if self.admits(read.item)]
         for item in items:
             if share := coverage(words, item):

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from trinitas_tasks.errors import InvalidQuery
 from trinitas_tasks.model import Key
-from trinitas_tasks.services import migrate
+from trinitas_tasks.services import migrate, rollback
 from trinitas_tasks.services.overlap import overlapped
 from trinitas_tasks.tasks.lifecycle import Lifecycle
 from trinitas_tasks.tiers.legacy.folder import LegacyFolder
@@ -92,9 +92,11 @@ class Migrating(Lifecycle):
         return [list(note.key) for note in notes]
 
     def migrate_undo(self, name: str) -> dict[str, Any]:
-        """Remove the next memories that came with this migration and were not changed since."""
+        """Remove the next memories that came with this migration and were not changed since; first what was read and
+        said of them comes to the archive, so that it goes with them."""
         run = self.runtime
-        done = migrate.undo(migration=name, hot=run.hot, archive=run.archive, spaces=run.spaces, limit=SLICE)
+        self.settle(dry=False)
+        done = rollback.undo(migration=name, hot=run.hot, archive=run.archive, spaces=run.spaces, limit=SLICE)
         return {"removed": done.removed, "kept": done.kept, "more": done.more}
 
     def _store(self, path: str, name: str, zone: str | None) -> LegacyFolder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -90,14 +90,15 @@ def legacy(
     ):
         migration = Migration(door.client, path, zone=zone, home=settings.home, waiting=_wait_told())
         command = _Command(migration, rules_of(door, settings), bars, ask=ask, as_json=as_json)
-        if rollback:
-            command.roll_back()
-        elif dry_run:
-            command.dry_run()
-        elif verify_only:
-            command.verify()
-        else:
-            command.run(backup=backup)
+        with nullcontext() if dry_run else migration.logbook.alone():
+            if rollback:
+                command.roll_back()
+            elif dry_run:
+                command.dry_run()
+            elif verify_only:
+                command.verify()
+            else:
+                command.run(backup=backup)
 
 
 class _Command:
@@ -186,16 +187,18 @@ class _Command:
     def _end(self, *, complete: bool, unread: int, keep: bool) -> None:
         self._report |= {"complete": complete, "seconds": round(time.monotonic() - self._began, 2)}
         if unread:
-            self._report["unreadable_file"] = str(self._migration.unreadable)
+            self._report["unreadable_file"] = str(self._migration.logbook.unreadable)
         if keep:
-            self._report["report_file"] = str(self._migration.report)
+            self._report["report_file"] = str(self._migration.logbook.report)
             self._migration.finish(self._report, done="copied" in self._report)
         if self._json:
             output.show_json(self._report)
         elif keep:
-            output.say(f"report: {self._migration.report}")
+            output.say(f"report: {self._migration.logbook.report}")
         if unread:
-            output.note(f"{unread:,} could not be read: each is in {self._migration.unreadable} with its reason")
+            output.note(
+                f"{unread:,} could not be read: each is in {self._migration.logbook.unreadable} with its reason"
+            )
         if not complete:
             raise typer.Exit(1)
 

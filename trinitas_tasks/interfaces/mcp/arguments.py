@@ -150,6 +150,7 @@ class Timeline(Arguments):
     before: fields.Before = None
     types: fields.Types = None
     tags: fields.AnyTags = None
+    min_importance: fields.MinImportance = 0.0
     limit: fields.Limit = 20
     oldest_first: Annotated[bool, Field(description="Begin with the oldest instead of the newest.")] = False
     after: fields.After = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from trinitas_tasks.errors import InvalidQuery, Unavailable
 from trinitas_tasks.interfaces.mcp import answers, arguments
+from trinitas_tasks.interfaces.mcp.refusals import scrubbed
 from trinitas_tasks.interfaces.provenance import memory_data, several
 from trinitas_tasks.model import Key, utc_now
 from trinitas_tasks.policy import dates
@@ -61,7 +62,7 @@ def timeline(door: Door, asked: arguments.Timeline) -> answers.Page:
         after=asked.after,
     )
     memories = several(page.items, readers=_readers(door, asked.persona))
-    return answers.Page(memories=memories, degraded=list(page.degraded), next=page.next)
+    return answers.Page(memories=memories, degraded=list(map(scrubbed, page.degraded)), next=page.next)
 
 
 def why(door: Door, asked: arguments.Why) -> answers.Explained:
@@ -88,7 +89,7 @@ def _filters(asked: arguments.Recall | arguments.MemorySearch | arguments.Timeli
         "any_tags": asked.tags,
         "since": moment("since", asked.since),
         "before": moment("before", asked.before),
-        "min_importance": getattr(asked, "min_importance", None),
+        "min_importance": asked.min_importance,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -133,7 +134,7 @@ def _found(found: Recall, readers: Iterable[str]) -> answers.Found:
     memories = several((hit.item for hit in found), readers=tuple(readers))
     return answers.Found(
         memories=[_memory(hit, told) for hit, told in zip(found, memories, strict=True)],
-        degraded=list(found.degraded),
+        degraded=list(map(scrubbed, found.degraded)),
         next=found.next,
     )
 
