@@ -189,7 +189,7 @@ def test_a_call_that_is_given_up_frees_its_thread_long_before_its_deadline(
     settings = load_settings(
         folder=tmp_path, overrides={"home": tmp_path, "redis_url": redis_url, "namespace": namespace}
     )
-    hallway = Hallway(lambda: settings, "mcp")
+    hallway = Hallway(lambda: settings, "mcp", users=True)
     server = MemoryServer(hallway.door)
 
     async def give_up() -> None:

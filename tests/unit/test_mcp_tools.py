@@ -75,6 +75,17 @@ async def test_what_is_told_as_text_says_the_same(served: Served) -> None:
         assert text_of(nothing) == "Nothing was found."
 
 
+async def test_what_a_memory_says_is_told_as_it_is(served: Served) -> None:
+    """Only what the server says by itself is kept from telling where files are."""
+    said = "the key is in /etc/trinitas/keys/a.pem, see https://example.com/a/b and ~/.config/x/y"
+    async with served.connected() as client:
+        mine = await remembered(client, said)
+        told = await client.call_tool("trinitas_get", {"id": mine, "persona": "athena"})
+        assert said in text_of(told)
+        complaint = await refused(client, "recall", query="x", persona="athena", since="/etc/trinitas/keys/a.pem")
+        assert "/etc" not in complaint
+
+
 async def test_a_memory_changes_is_judged_pinned_and_forgotten(served: Served, era: str) -> None:
     async with served.connected(era) as client:
         mine = await remembered(client)

@@ -32,7 +32,8 @@ def consolidate(door: Door, asked: arguments.Consolidate) -> answers.Consolidate
     """Make working memories that are worth it last, and link near-duplicates."""
     done = door.run("consolidate", dry_run=asked.dry_run, persona=asked.persona)
     told = {name: done[name] for name in answers.Consolidated.model_fields}
-    return answers.Consolidated(**{**told, "decisions": done["decisions"][:MOST_DECISIONS]})
+    told |= {"decisions": done["decisions"][:MOST_DECISIONS], "errors": list(map(scrubbed, done["errors"]))}
+    return answers.Consolidated(**told)
 
 
 def health(door: Door, asked: arguments.Health) -> answers.Checked:  # noqa: ARG001 - every tool takes arguments

@@ -77,9 +77,7 @@ def moment(name: str, said: str | None) -> datetime | None:
         return None
     period = dates.read(said, utc_now().astimezone())
     if period is None:
-        raise InvalidQuery(
-            f"{name}: {said[:60]!r} is no time such as 2026-05-01, 2026-05-01T12:00+09:00, last week, 先週"
-        )
+        raise InvalidQuery(f"{name}: {said[:60]!r} is no time such as {EXAMPLES}")
     return period.start
 
 
