@@ -1,4 +1,4 @@
-# One image a role, each with no more than the role needs: docker build --target base|flower|chroma|worker .
+# One image a role, each with no more than the role needs: docker build --target base|flower|mcp|chroma|worker .
 FROM python:3.13-slim AS python
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1
 RUN useradd --create-home --uid 1000 trinitas && mkdir /data && chown trinitas /data
@@ -22,6 +22,11 @@ USER trinitas
 FROM base AS flower
 USER root
 RUN pip install -c constraints.txt flower
+USER trinitas
+
+FROM base AS mcp
+USER root
+RUN pip install -c constraints.txt ".[mcp]"
 USER trinitas
 
 # The workers: torch (its CPU build; lifecycle never loads it), the model, Chroma's client, SQLAlchemy.

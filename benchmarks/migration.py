@@ -50,7 +50,7 @@ class Watch(threading.Thread):
         """Until `end`."""
         while not self._ended.wait(LOOK_SECONDS):
             try:
-                read = int(json.loads(self._state.read_text())["read"])
+                read = int(json.loads(self._state.read_text())["counts"]["read"])
                 sizes = {name: each.memory_info().rss for name, each in self._processes.items()}
             except (OSError, ValueError, KeyError, psutil.Error):
                 continue

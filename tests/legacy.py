@@ -52,6 +52,16 @@ class Store:
     there: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
 
+TIMES: Final = ("seconds", "per_second")
+
+
+def timeless(report: Any) -> Any:
+    """A report of a migration but for the times that it took."""
+    if not isinstance(report, dict):
+        return report
+    return {name: timeless(value) for name, value in report.items() if name not in TIMES}
+
+
 def text(chance: random.Random, number: int) -> str:
     """Some words of English and Japanese that no other number has."""
     return f"{number}: " + " ".join(chance.choices(WORDS, k=chance.randint(4, 20)))

@@ -45,7 +45,8 @@ OPERATOR: Final = "operator"
 """Who asks for everybody without being one of them."""
 ROSTER_MS: Final = 2000
 """How long is waited for the workers to say whether there is a persona."""
-DEFINE_MS: Final = 60_000
+DEFINE_MS: Final = 30_000
+"""An ingest worker may be at a batch, and then loads a model."""
 SEARCH_SHARE: Final = 0.9
 """The part of a recall's deadline that the workers have: in the rest it is answered without them."""
 
@@ -466,7 +467,8 @@ class MemoryClient:
     def define(self, persona: Persona) -> None:
         """Keep what is said of a persona, in the place of what was before; the workers go by it within seconds.
 
-        Raises: InvalidQuery, Unavailable: it may be kept or not, and the same call again makes sure.
+        With another model its memories are embedded anew. Raises: InvalidQuery, ModelError (the ingest worker cannot
+        load the model) and nothing is kept; Unavailable: it may be kept or not, the same call again makes sure.
         """
         self.ask("define", persona.to_dict(), deadline_ms=DEFINE_MS)
         self._acquaintance.changed()

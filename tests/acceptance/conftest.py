@@ -62,6 +62,17 @@ def environment(home: Path) -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ} | {"HOME": str(home)}
 
 
+@pytest.fixture(scope="session")
+def address(home: Path) -> Iterator[str]:
+    """Of an HTTP server of the stack, for agents."""
+    command = [str(TRINITAS), "mcp", "--http", "--port", "0", "--home", str(home)]
+    with subprocess.Popen(command, cwd=home, env=environment(home), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.terminate()
+        assert process.wait(10) == 143
+
+
 @pytest.fixture
 def trinitas(home: Path) -> Run:
     """Runs the command line against the stack, as a user would from another folder."""

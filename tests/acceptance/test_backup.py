@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import TRINITAS, Run
+from tests.documented import differences
 from tests.support import wait_until
 from trinitas_tasks import MemoryClient, Settings, load_settings
 from trinitas_tasks.local.stack import Stack
 
 Site = tuple[Settings, MemoryClient]
+RESTORED = frozenset({"file", "bytes", "archive", "aside"})
+"""What a restore tells and a backup does not, or the other way about."""
 
 
 def command(home: Path, *arguments: str | Path) -> dict[str, Any]:
@@ -34,6 +37,8 @@ def command(home: Path, *arguments: str | Path) -> dict[str, Any]:
     )
     assert done.returncode == 0, done.stderr + done.stdout
     found: dict[str, Any] = json.loads(done.stdout)
+    documented, own = ("backup", RESTORED) if arguments[0] == "restore" else (str(arguments[0]), frozenset[str]())
+    assert differences(documented, found, without=own) == []
     return found
 
 

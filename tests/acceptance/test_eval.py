@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.acceptance.conftest import TRINITAS
+from tests.documented import differences
 from tests.support import wait_until
 from tests.unit.folders import written
 from trinitas_tasks.local.marks import MARK, is_gone
@@ -115,6 +116,7 @@ def test_one_goes_through_while_another_is_broken_off_and_nothing_of_either_is_l
 
 def check(report: dict[str, Any]) -> None:
     """The real model and the real index, in two languages; `展望台` is found by its words."""
+    assert differences("eval", report) == []
     for ranking in ("fused", "dense", "fulltext"):
         assert report[ranking]["overall"]["n"] == 3
         assert report[ranking]["overall"]["recall@10"] == 1.0

@@ -15,6 +15,7 @@ import pytest
 
 from tests.acceptance.conftest import TRINITAS, Run
 from tests.acceptance.test_promises import pid_of
+from tests.documented import differences
 from tests.legacy import Store, made
 from tests.support import wait_until
 from tests.unit.test_legacy import state
@@ -47,7 +48,7 @@ def progress(home: Path, store: Store) -> int:
         told: dict[str, Any] = json.loads((home / "migrations" / named(store.base) / "state.json").read_text())
     except FileNotFoundError:
         return 0
-    return int(told["read"])
+    return int((told.get("counts") or {}).get("read", 0))
 
 
 def _came(home: Path, store: Store, far: int) -> bool:
@@ -81,6 +82,7 @@ def test_a_store_is_migrated_through_kills_verified_and_taken_back(
         assert progress(home, store) < store.good, "nothing was left to interrupt"
     done = trinitas(*arguments, "--yes")
     report = json.loads(done.stdout)
+    assert differences("migrate legacy", report) == []
     assert done.returncode == 1  # what cannot be read
     assert report["survey"]["memories"] == report["verified"]["same"] == report["verified"]["noted"] == store.good
     assert report["verified"]["differing"] == 0

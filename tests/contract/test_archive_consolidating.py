@@ -12,7 +12,7 @@ from tests.contract.archives import KINDS, made, row
 from trinitas_tasks.model import Key, MemoryType
 from trinitas_tasks.policy.grants import EVERYBODY, Grant
 from trinitas_tasks.tiers.archive.interface import Archive
-from trinitas_tasks.tiers.archive.lives import Audit, Consolidation, Settlement, Turn, Use
+from trinitas_tasks.tiers.archive.lives import KEPT, LINKED, Audit, Consolidation, Settlement, Turn, Use
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, 123456, UTC)
 DAY = timedelta(days=1)
@@ -56,6 +56,34 @@ def test_turns_of_others_are_taken(archive: Archive) -> None:
     assert archive.consolidate([done()], [Turn(M1, 1, score=0.5), Turn(M2, 1, score=0.5)]) == []
     assert scores(archive) == [None, 0.5]
     assert archive.consolidate([], []) == []
+
+
+@pytest.mark.parametrize("how", ["erased", "changed"])
+def test_a_link_goes_with_its_representative_and_may_be_made_to_another(archive: Archive, how: str) -> None:
+    m3, m4 = Key("athena", "m3"), Key("athena", "m4")
+    archive.store([row("same", id=id_) for id_ in ("m1", "m2", "m3", "m4")])
+
+    def linked(to: str, *keys: Key) -> list[Key]:
+        turns = [Turn(key, 1, representative=to) for key in keys]
+        return [each.key for each in archive.consolidate([done(key, LINKED) for key in keys], turns)]
+
+    def representatives() -> list[str | None]:
+        return [life and life.representative for life in archive.lives("athena", ["m2", "m3", "m4"])]
+
+    assert linked("m1", M2, m3) == [M2, m3]
+    assert linked("m2", m4) == [m4]
+    archive.consolidate([done(M2, KEPT)], [])
+    [undone] = [each.seq for each in archive.consolidations(key=m3)]
+    archive.undo(undone, NOW, [])
+    if how == "erased":
+        archive.erase([(M1, 1)])
+    else:
+        archive.store([row("other", 2, id="m1")])
+    assert representatives() == [None, None, "m2"]
+    left = {(each.key, each.kind, each.undone_at) for each in archive.consolidations()}
+    assert left == {(M2, KEPT, None), (m3, LINKED, NOW), (m4, LINKED, None)}
+    assert linked("m4", M2, m3) == [M2], "what somebody took back is not done again"
+    assert representatives() == ["m4", None, "m2"]
 
 
 def test_nothing_is_done_to_what_is_not_here(archive: Archive) -> None:

@@ -58,6 +58,14 @@ def test_a_definition_is_no_memory_and_memories_define_nobody(archive: Archive) 
     assert list(archive.defined()) == ["zoe"]
 
 
+def test_everybody_s_memories_are_counted(archive: Archive) -> None:
+    archive.define(ZOE, NOW)
+    assert archive.tally() == {}
+    archive.store([row(id=f"m{n}", persona=persona) for persona in ("zoe", "hera") for n in range(3)])
+    archive.erase([(Key("hera", "m1"), 1)])
+    assert archive.tally() == {"hera": 2, "zoe": 3}
+
+
 def test_a_definition_that_nobody_can_read_is_told(sql: SqlArchive, database: Path) -> None:
     sql.define(ZOE, NOW)
     with opened(database) as connection:

@@ -10,7 +10,7 @@ import pytest
 from tests.contract.archives import KINDS, made, row
 from trinitas_tasks.model import Key
 from trinitas_tasks.tiers.archive.interface import Archive
-from trinitas_tasks.tiers.archive.provenance import Migrated
+from trinitas_tasks.tiers.archive.provenance import TAKEN_BACK, Migrated
 
 KEYS = [Key(persona, id_) for persona in ("athena", "hera") for id_ in ("a", "b", "c")]
 
@@ -58,6 +58,16 @@ def test_a_note_goes_with_its_memory_but_not_with_an_older_version_of_it(archive
     archive.store([row(id="a"), row(id="b", version=9)])
     archive.erase([(KEYS[0], 1), (KEYS[1], 1)])
     assert archive.migrated("old", None, 10) == [note(KEYS[1])]
+
+
+def test_that_it_was_taken_back_is_kept_when_it_is_erased(archive: Archive) -> None:
+    archive.store([row(id="a")])
+    archive.note_migrated([note(KEYS[0]), note(KEYS[0], TAKEN_BACK)])
+    assert archive.migrations() == {"old": 1}
+    archive.erase([(KEYS[0], 1)])
+    assert archive.migrated_of("old", [KEYS[0]]) == [None]
+    assert archive.migrated_of(TAKEN_BACK, [KEYS[0]]) == [note(KEYS[0], TAKEN_BACK)]
+    assert archive.migrations() == {}
 
 
 def test_what_was_erased_is_told_until_it_is_here_again(archive: Archive) -> None:

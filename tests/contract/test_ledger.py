@@ -111,7 +111,9 @@ def test_its_end_may_say_to_which_memory_it_was_done(ledger: Ledger) -> None:
     ledger.end(one, "done", subject="m9")
     ledger.end(other, "refused", detail="why")
     ledger.end(other + 1, "done")
+    ledger.end(begun(ledger), None, detail="broken off")
     assert [(deed.subject, deed.outcome, deed.detail) for deed in ledger.deeds(10)] == [
+        (None, None, "broken off"),
         ("m1", "refused", "why"),
         ("m9", "done", None),
     ]

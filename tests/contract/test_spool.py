@@ -25,8 +25,8 @@ from trinitas_tasks.tiers.spool.sqlite import SqliteSpool
 HERE = "trinitas@embedded"
 
 
-def at(path: Path, *, target: str = HERE, limit_mb: int = 16) -> SqliteSpool:
-    return SqliteSpool(path, target=target, limit_mb=limit_mb, patience_seconds=0.3)
+def at(path: Path, *, target: str = HERE, limit_mb: int = 16, patience_seconds: float = 0.3) -> SqliteSpool:
+    return SqliteSpool(path, target=target, limit_mb=limit_mb, patience_seconds=patience_seconds)
 
 
 @pytest.fixture
@@ -244,7 +244,7 @@ import sys
 from pathlib import Path
 from tests.contract.test_spool import at
 from tests.support import memory
-spool = at(Path(sys.argv[1]))
+spool = at(Path(sys.argv[1]), patience_seconds=30)
 for number in range(int(sys.argv[3])):
     ids, _ = spool.write([(memory(f"{sys.argv[2]} {number}", id=f"{sys.argv[2]}-{number}"), None)], above=0)
     print(ids[0], flush=True)

@@ -13,6 +13,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -54,7 +56,7 @@ class Composed:
         """What stands in the file, with this machine's folders, ports and password."""
         text = re.sub(r"\$\{REDIS_PASSWORD:\?[^}]*\}", PASSWORD, text).replace("$$", "$")
         text = text.replace("0.0.0.0", "127.0.0.1").replace("/data", str(self.folder))
-        for service, port in (("redis", "6379"), ("chroma", "8000"), ("flower", "5555")):
+        for service, port in (("redis", "6379"), ("chroma", "8000"), ("flower", "5555"), ("mcp", "8765")):
             text = re.sub(rf"(?<!\d){port}(?!\d)", str(self.ports[service]), text)
         return text
 
@@ -99,7 +101,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     cli = names / "redis-cli"
     cli.write_text(REDIS_CLI.format(python=sys.executable))
     cli.chmod(cli.stat().st_mode | stat.S_IXUSR)
-    ports = {service: free_port() for service in ("redis", "chroma", "flower")}
+    ports = {service: free_port() for service in ("redis", "chroma", "flower", "mcp")}
     composed = Composed(folder, names, ports, {})
     with ExitStack() as cleanup:
         cleanup.callback(composed.stop)
@@ -138,6 +140,14 @@ def test_redis_keeps_every_write_and_evicts_only_copies(composed: Composed) -> N
     assert "volatile-lru" in asked("CONFIG", "GET", "maxmemory-policy")
 
 
+def test_agents_come_in_by_a_token_alone(composed: Composed) -> None:
+    request = Request(f"http://127.0.0.1:{composed.ports['mcp']}/mcp", b"{}", {"Content-Type": "application/json"})
+    with pytest.raises(HTTPError) as refused:
+        urlopen(request, timeout=10)
+    with refused.value as answer:
+        assert answer.code == 401
+
+
 def test_every_process_is_its_service_itself_and_ends_with_it(composed: Composed) -> None:
     for service, process in composed.processes.items():
         assert psutil.Process(process.pid).cmdline()[0] != "sh", service
@@ -148,9 +158,9 @@ def test_no_password_stands_in_a_command_line(composed: Composed) -> None:
         assert PASSWORD not in " ".join(psutil.Process(process.pid).cmdline())
 
 
-def test_only_redis_and_flower_are_published_and_only_on_loopback() -> None:
+def test_only_redis_flower_and_mcp_are_published_and_only_on_loopback() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(published) == {"redis", "flower"}
+    assert set(published) == {"redis", "flower", "mcp"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 

@@ -11,8 +11,11 @@ import pytest
 
 from tests.unit.isolation import isolated, write_yaml
 from trinitas_tasks.errors import Forbidden, SettingsError
+from trinitas_tasks.interfaces.diagnosis import gather
 from trinitas_tasks.interfaces.entering import entered, ledger_of, opened, user
-from trinitas_tasks.policy.access import Principal, Right
+from trinitas_tasks.interfaces.tokens import make
+from trinitas_tasks.model import utc_now
+from trinitas_tasks.policy.access import EVERY_RIGHT, Principal, Right
 from trinitas_tasks.settings import Settings, load_settings
 
 
@@ -66,6 +69,20 @@ def test_doors_of_one_process_write_into_the_ledger_of_the_machine(settings: Set
         (user(settings).name, "cli", "token create", None, "done"),
         ("token a (1)", "http", "remember", "athena", "refused"),
     ]
+
+
+def test_a_doctor_hears_of_the_ledger_where_nothing_runs(folder: Path) -> None:
+    settings = load_settings(folder=folder)
+    assert gather(settings).ledger_tokens == 0
+    assert not settings.ledger_file().exists()
+    with closing(ledger_of(settings)) as ledger:
+        for expires in (None, utc_now()):
+            make(ledger, personas=["athena"], rights=EVERY_RIGHT, expires=expires, now=utc_now())
+    settings.ledger_file().chmod(0o640)
+    facts = gather(settings)
+    assert (facts.ledger_tokens, facts.ledger_mode, facts.ledger_error) == (1, 0o640, None)
+    settings.ledger_file().write_bytes(b"not a database at all, but long enough" * 200)
+    assert "not a database" in str(gather(settings).ledger_error)
 
 
 def test_entering_where_nothing_says_where_redis_is_is_a_clear_error(folder: Path) -> None:

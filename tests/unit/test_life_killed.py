@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.deadly import Deadly, Death, Killed
 from tests.unit.lives import LEASE_SECONDS, figures, lived, state
 from tests.unit.workers import Workers
 from trinitas_tasks.policy.life import LifeTask
@@ -17,36 +18,12 @@ Outcome = tuple[dict[str, Any], dict[str, float]]
 """The state, and the figures."""
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
-class Deadly:
-    """Tiers that count their calls together, and end the process before one of them: after the one before."""
-
-    def __init__(self, tier: Any, shared: dict[str, int]) -> None:
-        self._tier, self._shared = tier, shared
-
-    def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._tier, name)
-        if not callable(attribute):
-            return attribute
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self._shared["calls"] += 1
-            if self._shared["calls"] == self._shared["at"]:
-                raise Killed
-            return attribute(*args, **kwargs)
-
-        return call
-
-
 def broken_off(workers: Workers, task: str, at: int) -> bool:
     """Run it and be killed at this call; whether it came to that."""
-    shared = {"calls": 0, "at": at}
+    death = Death(at)
     tiers = {name: getattr(workers.world, name) for name in ("hot", "archive", "vectors")}
     for name, tier in tiers.items():
-        workers.runtime.__dict__[name] = Deadly(tier, shared)
+        workers.runtime.__dict__[name] = Deadly(tier, death)
     try:
         getattr(workers.jobs, task)()
     except Killed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -11,6 +12,7 @@ from tests.unit import mcp_schemas
 from trinitas_tasks.interfaces.mcp.server import listed_tools
 from trinitas_tasks.policy.access import Right
 
+DOCS = Path(__file__).parents[2] / "docs" / "mcp.md"
 TOOLS = {made.name: made for _, made in listed_tools()}
 PROMISED = (
     "remember", "recall", "semantic_search", "memory_search", "share_memory", "consolidate", "memory_stats",
@@ -65,3 +67,21 @@ def test_what_an_agent_pays_for_is_little() -> None:
     """Most clients hand names, descriptions and input schemas to the model, some four characters a token."""
     told: list[Any] = [(tool.name, tool.description, tool.input_schema) for tool in TOOLS.values()]
     assert len(str(told)) < 20_000
+
+
+def test_the_docs_list_the_tools_as_they_are() -> None:
+    """Each row: name, right, what it changes, and how its description begins."""
+    rows = set()
+    for right, tool in listed_tools():
+        hints = tool.annotations
+        assert hints is not None
+        changes = [] if hints.read_only_hint else ["replaces" if hints.destructive_hint else "adds"]
+        changes += ["again is the same"] if changes and hints.idempotent_hint else []
+        rows.add((f"`{tool.name}`", right.value, ", ".join(changes)))
+    shown = set()
+    for line in DOCS.read_text(encoding="utf-8").splitlines():
+        if line.startswith("| `trinitas_"):
+            name, right_shown, changed, about = (cell.strip() for cell in line.strip("|").split("|"))
+            shown.add((name, right_shown, changed))
+            assert (TOOLS[name.strip("`")].description or "").startswith(about), name
+    assert shown == rows

@@ -15,7 +15,7 @@ from tests.unit.workers import Workers
 from tests.unit.world import Away, Disturbed, World
 from trinitas_tasks.errors import InvalidQuery, ModelError, Unavailable
 from trinitas_tasks.model import MemoryItem
-from trinitas_tasks.services import migrate
+from trinitas_tasks.services import migrate, rollback
 from trinitas_tasks.tasks import migrating
 from trinitas_tasks.tiers.legacy.interface import Found, Place
 from trinitas_tasks.tiers.legacy.memory import MemoryLegacy
@@ -34,18 +34,16 @@ class Old:
     def __init__(self, world: World, *items: MemoryItem) -> None:
         self.world, self.store = world, MemoryLegacy(found(*items))
 
-    def copy_step(self, place: Place, limit: int = 3) -> migrate.Copied:
+    def prepare(self, place: Place, limit: int = 3) -> migrate.Prepared:
         world = self.world
-        return migrate.copy(
-            place,
-            migration=NAME,
-            store=self.store,
-            hot=world.hot,
-            archive=world.archive,
-            spaces=world.spaces,
-            models=world.models,
-            limit=limit,
-        )
+        return migrate.prepare(place, store=self.store, archive=world.archive, models=world.models, limit=limit)
+
+    def settle(self, made: migrate.Prepared) -> migrate.Copied:
+        world = self.world
+        return migrate.settle(made, migration=NAME, hot=world.hot, archive=world.archive, spaces=world.spaces)
+
+    def copy_step(self, place: Place) -> migrate.Copied:
+        return self.settle(self.prepare(place))
 
     def copy(self, *meanwhile: Callable[[], object]) -> list[migrate.Copied]:
         """All of it, with something happening after each of the first steps."""
@@ -74,7 +72,7 @@ class Old:
         removed, kept, more = 0, 0, True
         while more:
             world = self.world
-            step = migrate.undo(migration=NAME, hot=world.hot, archive=world.archive, spaces=world.spaces, limit=3)
+            step = rollback.undo(migration=NAME, hot=world.hot, archive=world.archive, spaces=world.spaces, limit=3)
             removed, kept, more = removed + step.removed, kept + step.kept, step.more
         return removed, kept
 
@@ -108,7 +106,7 @@ def test_a_second_run_changes_nothing_and_embeds_nothing(world: World) -> None:
     position = world.archive.position()
     world.embedder = Away(world.embedder, "encode")
     steps = old.copy()
-    assert (copied(steps), sum(step.there for step in steps)) == (0, 20)
+    assert (copied(steps), sum(step.already for step in steps), sum(step.there for step in steps)) == (0, 20, 0)
     assert world.archive.position() == position
 
 
@@ -153,6 +151,43 @@ def test_a_crash_anywhere_leaves_what_the_next_run_completes(world: World, tier:
     Workers(world).assert_whole(ITEMS)
     assert old.verify() == {"same": 20, "noted": 20}
     assert old.undo() == (20, 0)
+
+
+def test_what_is_prepared_before_the_same_memory_is_stored_counts_once(world: World) -> None:
+    """The next step is embedded while one is stored: of two of one key the first counts."""
+    rich = ITEMS[0].model_copy(update={"metadata": {"n": 1}})
+    old = Old(world, rich, *ITEMS[:5])
+    first, second = old.prepare(Place(), 1), old.prepare(Place("list", 1), 9)
+    assert old.settle(first).copied == 1
+    done = old.settle(second)
+    assert (done.copied, done.already, done.there) == (4, 0, 1)
+    assert world.archived(rich) == rich
+    assert old.verify() == {"same": 5, "twice": 1, "noted": 5}
+
+
+def test_what_is_forgotten_or_written_between_embedding_and_storing_stays_so(world: World) -> None:
+    old = Old(world, *ITEMS[:4])
+    made = old.prepare(Place(), 9)
+    mine = memory("Mine.", id="m0")
+    world.remember(mine, ITEMS[1])
+    world.settle()
+    world.forget(ITEMS[1])
+    world.settle()
+    done = old.settle(made)
+    assert (done.copied, done.there, done.forgotten) == (2, 1, 1)
+    assert [world.archived(item) for item in ITEMS[:2]] == [mine, None]
+    assert old.verify() == {"same": 2, "changed": 1, "forgotten": 1, "noted": 2}
+
+
+def test_what_was_embedded_before_all_was_taken_back_is_not_stored(world: World) -> None:
+    old = Old(world, *ITEMS)
+    old.copy_step(Place())
+    late = old.prepare(Place("list", 3))
+    old.undo()
+    with pytest.raises(Unavailable, match="taken back"):
+        old.settle(late)
+    assert world.archive.personas() == []
+    assert copied(old.copy()) == 20
 
 
 def test_without_the_vector_tier_all_is_archived_and_indexed_later(world: World) -> None:

@@ -68,7 +68,7 @@ def test_a_survey_counts_everything_and_keeps_aside_what_cannot_be_read(
     assert (survey.memories, survey.unreadable, survey.renamed) == (store.good, store.bad, store.renamed)
     assert sum(counted) == sum(sum(each.values()) for each in survey.personas.values()) == store.good
     assert survey.old == sum(each["episodic"] for each in survey.personas.values())
-    aside = [json.loads(line) for line in one.unreadable.read_text().splitlines()]
+    aside = [json.loads(line) for line in one.logbook.unreadable.read_text().splitlines()]
     assert len(aside) == store.bad
     assert all({"source", "row", "reason", "raw"} == set(each) for each in aside)
     assert json.dumps(survey.told())
@@ -124,7 +124,7 @@ def test_a_store_that_changed_is_begun_anew(client: MemoryClient, store: Store, 
     one = migration(client, store, tmp_path)
 
     def stop(_: int) -> None:
-        if one._state.exists():
+        if one.logbook._state.exists():
             raise Broken
 
     with pytest.raises(Broken):
@@ -185,7 +185,7 @@ def test_what_the_workers_refuse_is_kept_aside_whichever_run_met_it(
         one.copy(stop)
     copied = one.copy(nothing)
     assert copied.refused == 2
-    assert len(one.unreadable.read_text().splitlines()) == store.bad + 2
+    assert len(one.logbook.unreadable.read_text().splitlines()) == store.bad + 2
     assert one.verify(nothing).differing == 2
 
 
@@ -217,7 +217,7 @@ def test_a_migration_is_done_when_its_report_says_so(client: MemoryClient, store
     assert one.done() is None
     one.finish({"it": "went well"}, done=True)
     assert one.done() is not None
-    assert json.loads(one.report.read_text()) == {"it": "went well"}
+    assert json.loads(one.logbook.report.read_text()) == {"it": "went well"}
     one.undo(nothing)
     assert one.done() is None
 

@@ -57,9 +57,10 @@ class Book:
         try:
             yield done
         except BaseException as error:
-            # what an interruption or a lost answer leaves is not known: its row stays open
-            if isinstance(error, TrinitasError) and not isinstance(error, Unavailable):
-                self._end(number, "failed", Done(detail=type(error).__name__))
+            done.detail = ": ".join(filter(None, (done.detail, type(error).__name__)))
+            # what an interruption or a lost answer leaves is not known
+            known = isinstance(error, TrinitasError) and not isinstance(error, Unavailable)
+            self._end(number, "failed" if known else None, done)
             raise
         self._end(number, "done", done)
 
@@ -73,9 +74,9 @@ class Book:
     def _begin(self, action: str, persona: str | None, subject: str | None) -> int:
         return self.ledger.begin(self.principal.name, self.name, action, persona, subject, self.clock())
 
-    def _end(self, number: int, outcome: str, done: Done) -> None:
-        """What happened has happened, whether it can be written down or not: then its row stays open."""
+    def _end(self, number: int, outcome: str | None, done: Done) -> None:
+        """What happened has happened, whether it can be written down or not: then its row stays as it was."""
         try:
             self.ledger.end(number, outcome, subject=done.subject, detail=done.detail)
         except Unavailable as error:
-            logger.warning("deed %d is %s, which could not be written down: %s", number, outcome, error)
+            logger.warning("deed %d is %s, which could not be written down: %s", number, outcome or "broken off", error)

@@ -16,6 +16,9 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from trinitas_tasks.errors import TrinitasError
+from trinitas_tasks.interfaces.entering import ledger_of
+from trinitas_tasks.interfaces.tokens import is_valid
+from trinitas_tasks.model import utc_now
 from trinitas_tasks.services.doctor.facts import Address, Facts, WorkerFacts
 from trinitas_tasks.settings import Settings
 from trinitas_tasks.tasks.config import SEARCH
@@ -32,7 +35,7 @@ MB: Final = 1 << 20
 
 def gather(settings: Settings) -> Facts:
     """All that can be told."""
-    facts: dict[str, Any] = {"packages": packages(OF_CLIENTS), "free_mb": _free(settings)}
+    facts: dict[str, Any] = {"packages": packages(OF_CLIENTS), "free_mb": _free(settings), **_ledger(settings)}
     try:
         settings.redis()
     except TrinitasError as error:  # nothing says where it is
@@ -129,6 +132,16 @@ def _spool(settings: Settings) -> dict[str, Any]:
             return {"spool_waiting": spool.waiting(), "spool_unreadable": spool.unreadable()}
     except TrinitasError as error:
         return {"spool_error": str(error)}
+
+
+def _ledger(settings: Settings) -> dict[str, Any]:
+    path, now = settings.ledger_file(), utc_now()
+    try:
+        with closing(ledger_of(settings)) as ledger:
+            found: dict[str, Any] = {"ledger_tokens": sum(is_valid(each, now) for each in ledger.tokens())}
+    except TrinitasError as error:
+        return {"ledger_error": str(error)}
+    return found | ({"ledger_mode": path.stat().st_mode & 0o777} if path.exists() else {})
 
 
 def _free(settings: Settings) -> Mapping[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ def export(client: MemoryClient, file: Path | None, wanted: Wanted, form: Writte
     The file gets its name when it is complete. A terminal gets marks in place of what is hidden, so that nothing moves
     its cursor. Raises: Unavailable, InvalidQuery.
     """
-    wait_archived(client, watch=watch)
+    _wait_archived(client, wanted.personas, watch=watch)
     with suppress(TrinitasError):  # reads and signals of the last seconds, if anybody is there to count them
         client.ask("run", "flush_access", False, None, deadline_ms=STEP_MS)
     shown = visible if file is None and sys.stdout.isatty() else str
@@ -50,14 +50,17 @@ def export(client: MemoryClient, file: Path | None, wanted: Wanted, form: Writte
         return _written(client, out, wanted, form, watch, shown)
 
 
-def wait_archived(client: MemoryClient, *, watch: Watch) -> None:
-    """Return when all that was acknowledged before the call is archived. Raises: Unavailable when that does not end."""
-    left, upto = client.ask("unarchived", None, deadline_ms=STEP_MS)
+def _wait_archived(client: MemoryClient, personas: Sequence[str], *, watch: Watch) -> None:
+    """Return when all of theirs (none: of everybody) that was acknowledged before the call is archived.
+
+    Raises: Unavailable when that does not end.
+    """
+    left, upto = client.ask("unarchived", None, personas, deadline_ms=STEP_MS)
     until = time.monotonic() + PATIENCE_SECONDS
     while left:
         time.sleep(LOOK_SECONDS)
         watch("waiting for the archive", 0)
-        now, _ = client.ask("unarchived", upto, deadline_ms=STEP_MS)
+        now, _ = client.ask("unarchived", upto, personas, deadline_ms=STEP_MS)
         if now < left:
             until = time.monotonic() + PATIENCE_SECONDS
         if now and time.monotonic() > until:
@@ -93,9 +96,9 @@ def _opened(file: Path | None) -> Iterator[IO[bytes]]:
         try:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
-        except BrokenPipeError as error:
+        except BrokenPipeError:  # nobody reads on: no error, if this was `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
-            raise InvalidQuery("nobody reads the standard output any more: the export was broken off") from error
+            raise
         return
     scratch = file.with_name(f".{file.name}.{os.getpid()}")
     try:

@@ -6,24 +6,22 @@ All that is kept of a migration is in its folder under the data directory; the s
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import re
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from trinitas_tasks.client import MemoryClient
 from trinitas_tasks.errors import InvalidQuery, Unavailable
+from trinitas_tasks.interfaces.logbook import Logbook
 from trinitas_tasks.interfaces.migration import Comparison, Copying, Survey
 from trinitas_tasks.model import MemoryItem
 from trinitas_tasks.tasks.config import INGEST
-from trinitas_tasks.tasks.migrating import FOLDER, STEP, zone_of
+from trinitas_tasks.tasks.migrating import FOLDER, SLICE, zone_of
 from trinitas_tasks.tiers.legacy import backup
 from trinitas_tasks.tiers.legacy.folder import LegacyFolder
 from trinitas_tasks.tiers.legacy.interface import Place, Unreadable
@@ -56,11 +54,7 @@ class Migration:
         self._client, self._zone, self._waiting = client, zone, waiting
         self.path = path.absolute()
         self.name = named(self.path)
-        self.folder = home / FOLDER / self.name
-        self._state = self.folder / "state.json"
-        self.unreadable = self.folder / "unreadable.jsonl"
-        self._refused = self.folder / "refused.jsonl"
-        self.report = self.folder / "report.json"
+        self.logbook = Logbook(home / FOLDER / self.name)
 
     @property
     def arguments(self) -> tuple[str, str, str | None]:
@@ -70,15 +64,14 @@ class Migration:
     def survey(self, progress: Progress, *, is_old: IsOld, work: Path | None = None, keep: bool = True) -> Survey:
         """Look at every memory; what is unreadable is kept aside in full, if ``keep``. ``work``: a folder for copies
         of files that reading would change. Raises: InvalidQuery where there is no store."""
-        store = LegacyFolder(self.path, zone=zone_of(self._zone), work=work or self.folder / "work")
+        store = LegacyFolder(self.path, zone=zone_of(self._zone), work=work or self.logbook.work)
         found = Survey(dict(store.parts()))
         if keep:
-            self._begin()
-        scratch = self.unreadable.with_suffix(".new") if keep else Path(os.devnull)
-        with scratch.open("w", encoding="utf-8") as aside:
+            self.logbook.begin()
+        with self.logbook.surveyed() if keep else nullcontext(lambda _: None) as aside:
             place: Place | None = Place()
             while place is not None:
-                some = store.read(place, STEP)
+                some = store.read(place, SLICE)
                 for each in some.found:
                     found.count(each.item)
                     found.renamed += each.renamed
@@ -87,42 +80,38 @@ class Migration:
                     found.blame(one.source, one.reason)
                     if one.raw is None:
                         found.damaged.append(one.source)
-                    aside.write(_line(one))
+                    aside(one)
                 progress(len(some.found))
                 place = some.place
-        if keep:
-            scratch.replace(self.unreadable)
         return found
 
     def back_up(self, progress: Progress, *, parts: Collection[str] | None = None) -> Path:
         """Copy the files of the store, or of these parts of it; where to. Raises: Unavailable."""
-        self._begin()
-        target = self.folder / "backup"
-        backup.keep(self.path, target, progress, parts)
-        return target
+        self.logbook.begin()
+        backup.keep(self.path, self.logbook.backup, progress, parts)
+        return self.logbook.backup
 
     def copy(self, progress: Progress) -> Copying:
         """Have everything copied that is not here yet, from where the last run came to. Raises: Unavailable."""
-        self._begin()
+        self.logbook.begin()
         started, done = time.monotonic(), Copying()
-        state, store = self._read_state(), self._fingerprint()
-        goes_on = bool(state.get("place")) and state.get("store") == store
-        place: list[Any] | None = state["place"] if goes_on else ["", 0]
-        done.read = done.there = state["read"] if goes_on else 0
+        state, store = self.logbook.state(), self._fingerprint()
+        place: list[Any] | None = ["", 0]
+        again = state.get("done") is not None
+        if state.get("place") and state.get("store") == store:
+            place, again = state["place"], state["again"]
+            done = Copying(**state["counts"])
+        else:
+            self.logbook.forget_refused()
         progress(done.read)
-        if not goes_on:
-            self._refused.unlink(missing_ok=True)
         while place is not None:
             step = self._asked("migrate_step", *self.arguments, place)
-            self._keep(step["refused"])
-            done.read += step["read"]
-            done.copied += step["copied"]
-            done.there += step["there"]
-            done.forgotten += step["forgotten"]
+            self.logbook.refuse(Unreadable(**each) for each in step["refused"])
+            done.add(step, again=again)
             place = step["place"]
-            self._note(place=place, read=done.read, store=store)
+            self._note(place=place, store=store, again=again, counts=done.counts())
             progress(step["read"])
-        done.refused = self._set_refused_aside()
+        done.refused = self.logbook.set_refused_aside()
         done.seconds = round(time.monotonic() - started, 2)
         return done
 
@@ -150,8 +139,8 @@ class Migration:
     def undo(self, progress: Progress) -> tuple[int, int]:
         """Remove all that came with this migration and was not changed since; how many were removed and are kept."""
         removed, kept, more = 0, 0, True
-        self._begin()
-        self._note(place=None, read=0, store=None, done=None)
+        self.logbook.begin()
+        self._note(place=None, store=None, again=False, counts=None, done=None)
         while more:
             step = self._asked("migrate_undo", self.name)
             removed, kept, more = removed + step["removed"], kept + step["kept"], step["more"]
@@ -160,20 +149,19 @@ class Migration:
 
     def finish(self, report: Mapping[str, Any], *, done: bool) -> None:
         """Keep the report; ``done``: the migration is complete."""
-        self._begin()
-        _written(self.report, json.dumps(report, ensure_ascii=False, indent=2, default=str))
+        self.logbook.finish(report)
         if done:
-            shutil.rmtree(self.folder / "work", ignore_errors=True)
+            self.logbook.clear()
             self._note(done=datetime.now(UTC).isoformat())
 
     def done(self) -> str | None:
         """When it was completed, None before."""
-        found: str | None = self._read_state().get("done")
+        found: str | None = self.logbook.state().get("done")
         return found
 
     def check_zone(self) -> None:
         """Raises: InvalidQuery where some of it was copied with its times read in another zone."""
-        state = self._read_state()
+        state = self.logbook.state()
         if state.get("store") and state.get("zone") != self._zone:
             raise InvalidQuery(
                 f"zone: this migration was begun with {state['zone'] or 'the zone of the machine'}; go on with that, "
@@ -196,39 +184,14 @@ class Migration:
                     raise
                 time.sleep(AGAIN_SECONDS)
 
-    def _keep(self, refused: list[dict[str, Any]]) -> None:
-        if refused:
-            with self._refused.open("a", encoding="utf-8") as aside:
-                aside.writelines(_line(Unreadable(**each)) for each in refused)
-
-    def _set_refused_aside(self) -> int:
-        """Put what the workers refused, in this run and the ones before it, to what could not be read; how many."""
-        if not self._refused.exists():
-            return 0
-        refused = list(dict.fromkeys(self._refused.read_text(encoding="utf-8").splitlines(keepends=True)))
-        with self.unreadable.open("a", encoding="utf-8") as aside:
-            aside.writelines(refused)
-        return len(refused)
-
     def _fingerprint(self) -> str:
         """Of the store as it is now: where it was left off counts only for the same."""
         files = (each for each in sorted(self.path.rglob("*")) if each.is_file())
         told = [(str(each), (stat := each.stat()).st_size, stat.st_mtime_ns) for each in files]
         return hashlib.sha256(repr(told).encode()).hexdigest()
 
-    def _begin(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-    def _read_state(self) -> dict[str, Any]:
-        try:
-            state = json.loads(self._state.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return state if isinstance(state, dict) else {}
-
     def _note(self, **changed: Any) -> None:
-        state = {"path": str(self.path), **self._read_state(), "zone": self._zone, **changed}
-        _written(self._state, json.dumps(state, ensure_ascii=False))
+        self.logbook.note(path=str(self.path), zone=self._zone, **changed)
 
 
 def named(path: Path) -> str:
@@ -237,20 +200,9 @@ def named(path: Path) -> str:
     return f"{words}-{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:12]}"
 
 
-def _line(one: Unreadable) -> str:
-    # ASCII: bytes that were no text are lone surrogates, which no encoding but this one carries
-    return json.dumps(one._asdict(), default=str) + "\n"
-
-
 def _has(seen: sqlite3.Connection, key: list[str]) -> bool:
     return seen.execute("SELECT 1 FROM noted WHERE persona = ? AND id = ?", key).fetchone() is not None
 
 
 def _extra(key: list[str]) -> dict[str, str]:
     return {"persona": key[0], "id": key[1], "source": "", "row": "", "what": EXTRA}
-
-
-def _written(path: Path, text: str) -> None:
-    scratch = path.with_suffix(f".{os.getpid()}")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -54,15 +55,39 @@ class Survey:
 
 @dataclass(slots=True)
 class Copying:
-    """What copying came to, in memories; see services.migrate.Copied. What a broken-off run looked at counts as read
-    and ``there``."""
+    """What copying came to, in memories, however often it was broken off; see services.migrate.Copied. What this
+    migration had brought counts as copied, unless it was done before: then as ``there``. ``new``: copied by this run,
+    in so many ``seconds``."""
 
     read: int = 0
     copied: int = 0
     there: int = 0
     forgotten: int = 0
     refused: int = 0
+    new: int = 0
     seconds: float = 0.0
+
+    def add(self, step: Mapping[str, Any], *, again: bool) -> None:
+        """One more step; ``again``: of a migration that was done before."""
+        self.read += step["read"]
+        self.copied += step["copied"] + (0 if again else step["already"])
+        self.there += step["there"] + (step["already"] if again else 0)
+        self.forgotten += step["forgotten"]
+        self.new += step["copied"]
+
+    def counts(self) -> dict[str, int]:
+        """What the next run goes on with."""
+        return {name: getattr(self, name) for name in ("read", "copied", "there", "forgotten")}
+
+    @property
+    def rate(self) -> float | None:
+        """Memories a second, by this run."""
+        return round(self.new / self.seconds, 1) if self.seconds else None
+
+    def told(self) -> dict[str, Any]:
+        """For a report."""
+        fields = {name: value for name, value in asdict(self).items() if name != "new"}
+        return {**fields, "per_second": self.rate}
 
 
 @dataclass(slots=True)

@@ -96,6 +96,8 @@ class Gate:
         """Who shows this. Raises: Forbidden, the same for whatever is not valid; Overloaded; Unavailable."""
         token = self._ledger.bearer(_digest(secret)) if SHAPE.fullmatch(secret) else None
         if token is None or not is_valid(token, now):
+            if token is not None:
+                logger.info("somebody showed the token %s, which is not valid any more", token.id)
             raise Forbidden(REFUSED)
         bearer = principal(token)
         if self._rate is not None and not self._rate.admits(token.id):

@@ -51,9 +51,22 @@ class Persona(BaseModel):
         except ValidationError as error:
             raise InvalidQuery(complaint(error)) from None
 
+    def edited(self, **given: Any) -> Persona:
+        """With what is given in the place of what was said before. Routing and rules change type by type and rule by
+        rule; None takes back what was said, so that the settings count again. Raises: InvalidQuery."""
+        fields = self.to_dict()
+        for name in ("routing", "rules"):
+            if isinstance(given.get(name), Mapping):
+                given[name] = _without_none({**(fields.get(name) or {}), **given[name]}) or None
+        return Persona.build(**_without_none({**fields, **given}))
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: no more than was said, since what was not is left to the settings."""
         return self.model_dump(mode="json", exclude_unset=True)
+
+
+def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 FIVE: Final[Mapping[str, Persona]] = {
@@ -94,6 +107,10 @@ class Roster(NamedTuple):
 
     defined: Mapping[str, Persona] = {}
     holders: frozenset[str] = frozenset()
+
+    def has(self, name: str) -> bool:
+        """Whether there is one of this name."""
+        return name in FIVE or name in self.defined or name in self.holders
 
     def known(self) -> dict[str, Persona]:
         """All of them, by name: the five, those with memories, and what was defined of whomever."""

@@ -191,9 +191,8 @@ def _spans(text: str) -> list[tuple[int, int, str]]:
     """Where secrets begin and end, and their kinds; in order, none within another."""
     found = [
         (*match.span("secret" if "secret" in pattern.groupindex else 0), kind)
-        for kind, begins, pattern in _patterns()
-        for literal in begins
-        if literal in text
+        for kind, sign, literal, pattern in _patterns()
+        if sign in text and literal in text
         for match in _matches(text, literal, pattern)
     ]
     apart: list[tuple[int, int, str]] = []
@@ -213,9 +212,15 @@ def _matches(text: str, literal: str, pattern: re.Pattern[str]) -> Iterator[re.M
 
 
 @cache
-def _patterns() -> tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...]:
-    """Compiled when first needed: most processes never look for secrets."""
-    return tuple((kind.name, kind.begins, re.compile(_pattern(kind))) for kind in KINDS)
+def _patterns() -> tuple[tuple[str, str, str, re.Pattern[str]], ...]:
+    """For each literal its kind, the sign in it that most text has least of (to look for one is ten times as fast), and
+    the pattern. Compiled when first needed: most processes never look for secrets."""
+    return tuple(
+        (kind.name, next((sign for sign in "_-:.=" if sign in literal), literal[0]), literal, pattern)
+        for kind in KINDS
+        for pattern in (re.compile(_pattern(kind)),)
+        for literal in kind.begins
+    )
 
 
 def _pattern(kind: Kind) -> str:

@@ -39,6 +39,7 @@ class Acquaintance:
         self._ask = ask
         self._clock = clock
         self._lock = threading.Lock()
+        self._asking = threading.Lock()
         self._met: dict[str, None] = {}
         self._read: tuple[Roster | None, float] = None, 0.0
         self._told: tuple[Roster | TrinitasError | None, float] = None, 0.0
@@ -60,13 +61,10 @@ class Acquaintance:
         if name in FIVE or name in self._met:
             return
         try:
-            known = self._kept() or Roster()
-            if name not in known.known():
-                known = self._reread() or Roster()
-            if name not in known.known() and not self._waits(name):
-                known = self._asked()
-                if name not in known.known():
-                    raise unknown(name, {**known.known(), **self._met})
+            if not (self._has(self._kept(), name) or self._has(self._reread(), name) or self._waits(name)):
+                answer = self._asked()
+                if not answer.has(name):
+                    raise unknown(name, {**answer.known(), **self._met})
         except Unavailable as error:
             logger.info("nobody can tell whether there is a persona %s: %s", name, error)
         else:
@@ -85,6 +83,10 @@ class Acquaintance:
         """What was read is not so any more."""
         self._read = self._told = None, 0.0
 
+    @staticmethod
+    def _has(roster: Roster | None, name: str) -> bool:
+        return roster is not None and roster.has(name)
+
     def _kept(self) -> Roster | None:
         roster, until = self._read
         return roster if self._clock() <= until else None
@@ -99,7 +101,11 @@ class Acquaintance:
         return bool(self._hot.pending(name, 1) or self._spool.pending(name, 1))
 
     def _asked(self) -> Roster:
-        """The workers' answer. One that did not come is not waited for again and again."""
+        """The workers' answer, for all who wait for it. One that did not come is not waited for again and again."""
+        with self._asking:
+            return self._answered()
+
+    def _answered(self) -> Roster:
         answer, until = self._told
         if answer is None or self._clock() > until:
             seconds = ASKED_SECONDS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -88,8 +88,9 @@ def _lines(
     ]
 
 
-def waiting(upto: int | None, *, hot: HotTier) -> tuple[int, int]:
-    """How many memories are in the hot tier alone, and the highest version of them; of those up to a version only.
+def waiting(upto: int | None, personas: Collection[str], *, hot: HotTier) -> tuple[int, int]:
+    """How many memories of these personas (none: of all) are in the hot tier alone, and the highest version of them; of
+    those up to a version only.
 
     What is written later has a higher version. Raises: Unavailable.
     """
@@ -97,7 +98,8 @@ def waiting(upto: int | None, *, hot: HotTier) -> tuple[int, int]:
     while True:
         cursor, standings = hot.scan(cursor, SCANNED)
         for each in standings:
-            if not each.copy and not each.gone and (upto is None or each.version <= upto):
+            mine = not personas or each.key.persona in personas
+            if mine and not each.copy and not each.gone and (upto is None or each.version <= upto):
                 count, highest = count + 1, max(highest, each.version)
         if not cursor:
             return count, highest

@@ -55,7 +55,10 @@ class IngestReport:
 
 
 @dataclass(slots=True)
-class _Batch:
+class Batch:
+    """Memories that were claimed, embedded: ``rows`` are to be archived, ``letters`` are about what cannot be."""
+
+    claimed: Sequence[Claimed]
     rows: list[Row] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
 
@@ -79,16 +82,46 @@ def ingest(
     Raises: Unavailable when the hot tier or the archive cannot be reached, ArchiveError when its file is damaged; the
     batch is then due again soon, and what it holds has no time to live.
     """
+    batch = claim(hot=hot, models=models, limit=limit, lease_seconds=lease_seconds, now=now, step=step)
+    if batch is None:
+        return IngestReport()
+    return settle(batch, hot=hot, archive=archive, spaces=spaces, stays_of=stays_of, now=now, step=step)
+
+
+def claim(
+    *,
+    hot: HotTier,
+    models: Models,
+    limit: int,
+    lease_seconds: int,
+    now: datetime,
+    step: Step = lambda _: None,
+) -> Batch | None:
+    """The first half of an ingest: what is due, embedded; None for nothing. Raises: Unavailable."""
     claimed = hot.claim(limit, lease_seconds)
     if not claimed:
-        return IngestReport()
+        return None
     step("claimed")
     batch = _prepared(claimed, models, now)
     step("embedded")
+    return batch
+
+
+def settle(
+    batch: Batch,
+    *,
+    hot: HotTier,
+    archive: Archive,
+    spaces: Spaces,
+    stays_of: StaysOf,
+    now: datetime,
+    step: Step = lambda _: None,
+) -> IngestReport:
+    """The second half: archived, indexed and finished. Raises: see ingest."""
     try:
         stored = _stored(batch, archive, now)
     except TrinitasError:
-        hot.give_back([(each.key, each.version) for each in claimed], AGAIN_SECONDS)
+        give_back(batch, hot, AGAIN_SECONDS)
         raise
     step("stored")
     current = [row for row, standing in stored if standing == row.record.version]
@@ -100,13 +133,18 @@ def ingest(
     settled = hot.finish(done)
     step("finished")
     return IngestReport(
-        claimed=len(claimed),
+        claimed=len(batch.claimed),
         archived=len(current),
         indexed=indexed,
         superseded=len(done) - sum(ok for each, ok in zip(done, settled, strict=True) if each.seconds),
         dead=len(batch.letters),
         degraded=degraded,
     )
+
+
+def give_back(batch: Batch, hot: HotTier, seconds: float) -> None:
+    """It is due again in so many seconds, unless somebody finishes it until then: a longer lease, or none."""
+    hot.give_back([(each.key, each.version) for each in batch.claimed], seconds)
 
 
 def index_missing(*, hot: HotTier, archive: Archive, spaces: Spaces, limit: int) -> int:
@@ -149,8 +187,8 @@ def embed(keys: Sequence[Key], *, archive: Archive, models: Models) -> int:
     return len(rows)
 
 
-def _prepared(claimed: Sequence[Claimed], models: Models, now: datetime) -> _Batch:
-    batch = _Batch()
+def _prepared(claimed: Sequence[Claimed], models: Models, now: datetime) -> Batch:
+    batch = Batch(claimed)
     records: list[Record] = []
     for each in claimed:
         try:
@@ -166,7 +204,7 @@ def _prepared(claimed: Sequence[Claimed], models: Models, now: datetime) -> _Bat
     return batch
 
 
-def _stored(batch: _Batch, archive: Archive, now: datetime) -> list[tuple[Row, int]]:
+def _stored(batch: Batch, archive: Archive, now: datetime) -> list[tuple[Row, int]]:
     """The rows with the versions that the archive has now; one that no archive can hold becomes a letter."""
     stored = _halved(batch.rows, archive, batch.letters, now) if batch.rows else []
     if batch.letters:

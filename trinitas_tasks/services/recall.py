@@ -16,7 +16,8 @@ from trinitas_tasks.policy.text import matched, query_terms
 from trinitas_tasks.query import Query
 from trinitas_tasks.services.answer import Answer, Found, digest
 from trinitas_tasks.services.hydration import Hydrator, Read
-from trinitas_tasks.services.retrievers import Lists, Retrievers, Tiers
+from trinitas_tasks.services.lists import Lists
+from trinitas_tasks.services.retrievers import Retrievers, Tiers
 from trinitas_tasks.services.scope import Scope
 
 DEPTHS: Final = (100, 400, 1600, 6400)

@@ -15,13 +15,13 @@ from trinitas_tasks.embedding.interface import Embedder
 from trinitas_tasks.embedding.models import Models
 from trinitas_tasks.errors import TrinitasError
 from trinitas_tasks.model import Key, MemoryItem, Record
-from trinitas_tasks.policy.assignment import Naming
-from trinitas_tasks.policy.fusion import STAND_IN, Evidence
+from trinitas_tasks.policy.fusion import STAND_IN
 from trinitas_tasks.policy.text import admits, coverage, query_terms, terms
 from trinitas_tasks.query import Query, Ranking
 from trinitas_tasks.services import granted
 from trinitas_tasks.services.fulltext import FullText
 from trinitas_tasks.services.hydration import Hydrator
+from trinitas_tasks.services.lists import Lists
 from trinitas_tasks.services.scope import Scope
 from trinitas_tasks.services.spaces import Spaces
 from trinitas_tasks.tiers.archive.interface import Archive
@@ -58,35 +58,6 @@ class Tiers:
     vectors: VectorTier
     fulltext: FullText
     models: Models
-
-
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """What each retriever says of the memories that it names, best first: coverages and cosines; and how far each model
-    is to be trusted with the question, by its name.
-
-    ``more``: further down there may be others.
-    """
-
-    coverages: Mapping[Key, float]
-    cosines: Mapping[Key, float]
-    trust: Mapping[str, float]
-    naming: Naming
-    more: bool
-
-    def evidence(self) -> dict[Key, Evidence]:
-        """For each memory. What dense search does not name is no more like the question than the last that it names of
-        the same model; a model that names nothing says nothing."""
-        floors: dict[str, float] = {}
-        for key, cosine in self.cosines.items():
-            model = self.naming.of(key.persona)
-            floors[model] = min(cosine, floors.get(model, cosine))
-        return {key: self._evidence(key, floors) for key in {**self.coverages, **self.cosines}}
-
-    def _evidence(self, key: Key, floors: Mapping[str, float]) -> Evidence:
-        model = self.naming.of(key.persona)
-        cosine = self.cosines.get(key, floors.get(model, 0.0))
-        return Evidence(self.coverages.get(key, 0.0), cosine, self.trust.get(model, 0.0))
 
 
 @dataclass(slots=True)
@@ -183,7 +154,7 @@ class Retrievers:
         query, fulltext = self.query, self.tiers.fulltext
         phrases = tuple(tuple(terms(phrase)) for phrase in query.phrases)
         wanted = Wanted(query_terms(query.text), phrases, query.filters)
-        lent = None if owner in self.scope.owners else self._lent_by(owner)
+        lent = None if owner in self.scope.owners else self.scope.lent_by(owner)
         for cold in (False, True) if query.filters.include_archived else (False,):
             if lent is None:
                 found = fulltext.search(owner, wanted, depth, cold=cold)
@@ -197,10 +168,6 @@ class Retrievers:
             found = fulltext.lent_newly(query.persona, wanted, pending)
         yield from ((Key(owner, match.id), match.coverage) for match in found)
 
-    def _lent_by(self, owner: str) -> frozenset[str]:
-        """The ids of what this one lets the reader see."""
-        return frozenset(key.id for key in self.scope.granted if key.persona == owner)
-
     def _stand_ins(self, owner: str, depth: int) -> Iterator[tuple[Key, float]]:
         """What the archive's own full text finds. Its scores are scaled to the best: they do not tell how much of the
         question that covers. Of another's memories each is looked at by itself."""
@@ -212,7 +179,7 @@ class Retrievers:
             top = max((match.score for match in matches), default=0.0) or 1.0
             yield from ((Key(owner, match.id), STAND_IN * match.score / top) for match in matches)
         else:
-            lent = self.hydrator.read(Key(owner, each) for each in self._lent_by(owner))
+            lent = self.hydrator.read(Key(owner, each) for each in self.scope.lent_by(owner))
             items += [read.item for read in lent.values() if self.admits(read.item)]
         for item in items:
             if share := coverage(words, item):
@@ -275,15 +242,13 @@ class Retrievers:
 
     def _granted(self, depth: int) -> dict[Key, float]:
         """Exactly: what was granted is in its owners' spaces, among what was not."""
-        by_model: dict[str, list[Key]] = {}
+        by_model: dict[str, tuple[NDArray[np.float32], list[Key]]] = {}
         for key in self.scope.granted:
-            if self._embedded(key.persona) is not None:
-                by_model.setdefault(self._spaces.naming.of(key.persona), []).append(key)
+            if (vector := self._embedded(key.persona)) is not None:
+                by_model.setdefault(self._spaces.naming.of(key.persona), (vector, []))[1].append(key)
         cold, archive = self.query.filters.include_archived, self.tiers.archive
         found: list[granted.Close] = []
-        for model, keys in by_model.items():
-            vector = self._vectors[model]
-            assert vector is not None
+        for model, (vector, keys) in by_model.items():
             scan = partial(granted.nearest, vector, keys, archive=archive, model=model, limit=depth, cold=cold)
             found += self.ask("archive", scan)
         return {close.key: close.similarity for close in found}

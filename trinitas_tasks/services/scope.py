@@ -38,6 +38,10 @@ class Scope:
         """Whether this memory, if it exists, may be shown."""
         return key.persona in self.owners or key in self.granted
 
+    def lent_by(self, owner: str) -> frozenset[str]:
+        """The ids of those that this one has granted."""
+        return frozenset(key.id for key in self.granted if key.persona == owner)
+
     def read(self, hot: HotTier, keys: Sequence[Key]) -> States:
         """What stands in the hot tier, as far as it may be seen at this moment."""
         if self.reader is not None:

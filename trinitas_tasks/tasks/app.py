@@ -21,7 +21,7 @@ ANSWERED: Final = (
     "search", "fetch", "timeline", "count", "examine", "alive", "facts", "compare", "mend", "rebuild",
     "dead_letters", "drop_dead", "retry_dead", "run", "runs", "why", "undo", "consolidations", "analytics",
     "migrate_step", "migrate_verify", "migrate_notes", "migrate_undo",
-    "export_step", "unarchived", "relive", "roster", "define",
+    "export_step", "unarchived", "relive", "roster", "tally", "define",
 )  # fmt: skip
 """Jobs whose result somebody waits for."""
 

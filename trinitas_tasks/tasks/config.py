@@ -36,6 +36,7 @@ ROUTES: Final = {
     "trinitas.unarchived": SEARCH,
     "trinitas.relive": LIFECYCLE,
     "trinitas.roster": SEARCH,
+    "trinitas.tally": SEARCH,
     "trinitas.define": INGEST,
     "trinitas.ingest": INGEST,
     "trinitas.forget": INGEST,

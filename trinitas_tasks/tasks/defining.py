@@ -21,6 +21,10 @@ class Defining(Lifecycle):
         """Which personas there are, as the archive knows it; as text: JSON within JSON might be taken apart."""
         return self._roster().to_json()
 
+    def tally(self) -> dict[str, int]:
+        """How many archived memories everybody has."""
+        return self.runtime.archive.tally()
+
     def define(self, persona: Mapping[str, Any]) -> None:
         """Keep what is defined of a persona, in the place of what was before, and tell the clients. With another model
         its memories get other vectors. Raises: InvalidQuery; ModelError: its model cannot be loaded."""

@@ -25,9 +25,9 @@ class Exchanging(Lifecycle):
         model = run.model if asked.vectors else None
         return {**step._asdict(), "after": step.after and list(step.after), "model": model}
 
-    def unarchived(self, upto: int | None) -> list[int]:
-        """How many memories wait to be archived, and the highest version of them."""
-        return list(exporting.waiting(upto, hot=self.runtime.hot))
+    def unarchived(self, upto: int | None, personas: Sequence[str]) -> list[int]:
+        """How many memories of these personas (none: of all) wait to be archived, and the highest version of them."""
+        return list(exporting.waiting(upto, personas, hot=self.runtime.hot))
 
     def relive(self, pasts: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         """Give imported memories their lives; the names of those that are not archived yet."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -15,7 +15,8 @@ from trinitas_tasks.errors import InvalidQuery, TrinitasError
 from trinitas_tasks.query import Query
 from trinitas_tasks.services import archived, forget, granting, ingest, recall, rejoin, replay, stretches
 from trinitas_tasks.services.answer import Answer
-from trinitas_tasks.services.ingest import IngestReport
+from trinitas_tasks.services.ingest import Batch, IngestReport
+from trinitas_tasks.services.overlap import overlapped
 from trinitas_tasks.tasks.asked import Asked
 from trinitas_tasks.tasks.defining import Defining
 from trinitas_tasks.tasks.exchanging import Exchanging
@@ -72,33 +73,58 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
         return asdict(report)
 
     def _ingest(self) -> IngestReport:
-        run, settings = self.runtime, self.runtime.settings
-        limit = settings.batch_size * CLAIM_BATCHES
-        until = time.monotonic() + BUDGET_SECONDS
-        report = IngestReport()
+        """One batch is archived and indexed while the next one is embedded."""
+        run = self.runtime
+        report, until = IngestReport(), time.monotonic() + BUDGET_SECONDS
+        looked = False
+        while not looked:  # again: what was told while the last batch was settled found this process at it
+            before = report.claimed
+            for each in overlapped(self._claimed(until), self._settled, self._abandoned):
+                report += each
+            looked = report.claimed == before or time.monotonic() > until or run.stopping.is_set()
+        if not report.degraded:
+            self._index_missing(run.settings.batch_size * CLAIM_BATCHES)
+        return report
+
+    def _claimed(self, until: float) -> Iterator[Batch]:
+        """What is due, batch by batch, embedded."""
+        run, lease_seconds = self.runtime, self.runtime.settings.lease_seconds
+        began = time.monotonic()
         while not run.stopping.is_set():
             self.forget()
             self.archive_grants()
-            batch = ingest.ingest(
+            batch = ingest.claim(
                 hot=run.hot,
-                archive=run.archive,
-                spaces=run.spaces,
                 models=run.models,
-                stays_of=run.stays_of,
-                limit=limit,
-                lease_seconds=settings.lease_seconds,
+                limit=run.settings.batch_size * CLAIM_BATCHES,
+                lease_seconds=lease_seconds,
                 now=run.clock(),
                 step=run.step,
             )
-            report += batch
-            if not batch.claimed:
-                break
-            if time.monotonic() > until:
+            if batch is None:
+                return
+            began, before = time.monotonic(), began
+            if began - before > lease_seconds / 2:  # many long memories: else they would be claimed again, by us
+                ingest.give_back(batch, run.hot, lease_seconds)
+            yield batch
+            if began > until:
                 self.nudge("ingest")
-                break
-        if not report.degraded:
-            self._index_missing(limit)
-        return report
+                return
+
+    def _settled(self, batch: Batch) -> IngestReport:
+        run = self.runtime
+        return ingest.settle(
+            batch,
+            hot=run.hot,
+            archive=run.archive,
+            spaces=run.spaces,
+            stays_of=run.stays_of,
+            now=run.clock(),
+            step=run.step,
+        )
+
+    def _abandoned(self, batch: Batch) -> None:
+        ingest.give_back(batch, self.runtime.hot, ingest.AGAIN_SECONDS)
 
     def forget(self) -> int:
         """Erase whatever was forgotten from the archive and the vector tier."""

@@ -27,6 +27,7 @@ from trinitas_tasks.services.life.report import Decision, Report, by_action
 from trinitas_tasks.services.life.sweep import Sweep
 from trinitas_tasks.tasks.mending import Mending
 from trinitas_tasks.tiers.archive.interface import Run
+from trinitas_tasks.tiers.archive.lives import KEPT
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ BUDGET_SECONDS: Final = 2.0
 LEASE_SECONDS: Final = 60
 LEASES: Final = {LifeTask.BACKUP: 3600}
 """Of those that take longer."""
-KEPT: Final = 20
+SHOWN: Final = 20
 """So many decisions are kept in the row of a run."""
 SETTLED_FIRST: Final = frozenset(
     {
@@ -178,7 +179,7 @@ class Lifecycle(Mending):
     def _followed(self, report: Report, dry: bool) -> Report:
         """Have the ingest worker take over at once what was decided; it would find it by itself."""
         actions = {each.action for each in report.decisions}
-        for action, job in (("delete", "forget"), (consolidating.KEPT, "ingest")):
+        for action, job in (("delete", "forget"), (KEPT, "ingest")):
             if action in actions and not dry:
                 self.nudge(job)
         return report
@@ -221,6 +222,6 @@ def _row(report: Report) -> dict[str, JsonValue]:
     if report.errors:
         detail["errors"] = list(report.errors)
     if report.decisions:
-        some: list[JsonValue] = [dict(told(each)) for each in report.decisions[:KEPT]]
+        some: list[JsonValue] = [dict(told(each)) for each in report.decisions[:SHOWN]]
         detail["decisions"] = some
     return detail

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from trinitas_tasks.errors import InvalidQuery
 from trinitas_tasks.model import Key
-from trinitas_tasks.services import migrate
+from trinitas_tasks.services import migrate, rollback
+from trinitas_tasks.services.overlap import overlapped
 from trinitas_tasks.tasks.lifecycle import Lifecycle
 from trinitas_tasks.tiers.legacy.folder import LegacyFolder
 from trinitas_tasks.tiers.legacy.interface import Place
 
-STEP: Final = 400
-"""Memories of one step: one encode, some seconds at most."""
+SLICE: Final = 400
+"""Memories of one encode."""
+SLICES: Final = 4
+"""So many, one stored while the next is embedded, are one step,"""
+STEP_SECONDS: Final = 6.0
+"""unless they take longer than this."""
 NOTES: Final = 1000
 FOLDER: Final = "migrations"
 """Under the data directory: a folder for each migration."""
@@ -40,31 +47,34 @@ class Migrating(Lifecycle):
 
     def migrate_step(self, path: str, name: str, zone: str | None, place: Sequence[Any]) -> dict[str, Any]:
         """Copy the next memories of the store at this path; where to go on, None when it is done."""
-        run = self.runtime
-        done = migrate.copy(
-            Place(*place),
-            migration=name,
-            store=self._store(path, name, zone),
-            hot=run.hot,
-            archive=run.archive,
-            spaces=run.spaces,
-            models=run.models,
-            limit=STEP,
-        )
+        run, at = self.runtime, Place(*place)
+        settle = partial(migrate.settle, migration=name, hot=run.hot, archive=run.archive, spaces=run.spaces)
+        made = self._prepared(self._store(path, name, zone), at)
+        done = sum(overlapped(made, settle, lambda _: None), start=migrate.Copied(at))
         return {
             "place": done.place and list(done.place),
             "read": done.read,
             "copied": done.copied,
+            "already": done.already,
             "there": done.there,
             "forgotten": done.forgotten,
             "waiting": done.waiting,
             "refused": [each._asdict() for each in done.refused],
         }
 
+    def _prepared(self, store: LegacyFolder, place: Place) -> Iterator[migrate.Prepared]:
+        run, until = self.runtime, time.monotonic() + STEP_SECONDS
+        for _ in range(SLICES):
+            made = migrate.prepare(place, store=store, archive=run.archive, models=run.models, limit=SLICE)
+            yield made
+            if made.some.place is None or time.monotonic() > until or run.stopping.is_set():
+                return
+            place = made.some.place
+
     def migrate_verify(self, path: str, name: str, zone: str | None, place: Sequence[Any]) -> dict[str, Any]:
         """Compare the next memories of the store with the archive; nothing is changed."""
         store, archive = self._store(path, name, zone), self.runtime.archive
-        done = migrate.verify(Place(*place), migration=name, store=store, archive=archive, limit=STEP)
+        done = migrate.verify(Place(*place), migration=name, store=store, archive=archive, limit=SLICE)
         return {
             "place": done.place and list(done.place),
             "read": done.read,
@@ -82,9 +92,11 @@ class Migrating(Lifecycle):
         return [list(note.key) for note in notes]
 
     def migrate_undo(self, name: str) -> dict[str, Any]:
-        """Remove the next memories that came with this migration and were not changed since."""
+        """Remove the next memories that came with this migration and were not changed since; first what was read and
+        said of them comes to the archive, so that it goes with them."""
         run = self.runtime
-        done = migrate.undo(migration=name, hot=run.hot, archive=run.archive, spaces=run.spaces, limit=STEP)
+        self.settle(dry=False)
+        done = rollback.undo(migration=name, hot=run.hot, archive=run.archive, spaces=run.spaces, limit=SLICE)
         return {"removed": done.removed, "kept": done.kept, "more": done.more}
 
     def _store(self, path: str, name: str, zone: str | None) -> LegacyFolder:

@@ -49,11 +49,11 @@ def pulse(*, hot: HotTier, spool: Spool, dispatcher: Dispatcher, clock: Callable
             problems[what] = str(error)
             return None
 
-    at, before = clock(), seen("redis", hot.counts)
+    at, before = clock(), seen("redis", lambda: hot.counts())
     details = None if before is None else seen("redis", lambda: hot.stats("pulse").details)
     activity = None if before is None else seen("workers", dispatcher.activity)
     runs = None if activity is None else seen("runs", lambda: dispatcher.ask("runs", (None, RUNS), deadline_ms=RUNS_MS))
-    after, then = None if before is None else seen("redis", hot.counts), clock()
+    after, then = None if before is None else seen("redis", lambda: hot.counts()), clock()
     return Pulse(
         at=then,
         seconds=(then - at).total_seconds(),

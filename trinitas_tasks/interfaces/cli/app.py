@@ -10,6 +10,7 @@ import typer
 import typer.main
 
 from trinitas_tasks.interfaces.cli import (
+    access,
     backing_up,
     completion,
     condition,
@@ -27,6 +28,7 @@ from trinitas_tasks.interfaces.cli import (
     mending,
     migrating,
     output,
+    personas,
     recall,
     sharing,
     stack,
@@ -43,7 +45,7 @@ Try it:
 
 `trinitas COMMAND --help` shows examples of each."""
 EPILOG: Final = (
-    "Exit codes: 0 done, 1 it could not be done or is not there, 2 a wrong command line, 3 nothing runs (status, top), "
+    "Exit codes: 0 done, 1 it could not be done or is not there, 2 a wrong command line, 3 nothing runs (status), "
     "130 Ctrl-C. With --json an error is one line of JSON on standard error. NO_COLOR and FORCE_COLOR are heeded."
 )
 
@@ -64,6 +66,8 @@ for each in (
     forgetting,
     sharing,
     living,
+    personas,
+    access,
     condition,
     stack,
     top,

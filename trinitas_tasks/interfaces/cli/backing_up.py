@@ -96,7 +96,8 @@ def restore(
     is put aside. `trinitas up` then fills Redis and Chroma without embedding anew. Where it fails or is broken off
     nothing was changed.
     """
-    from trinitas_tasks.model import utc_now  # noqa: PLC0415 - see above
+    from trinitas_tasks.interfaces import entering  # noqa: PLC0415 - see above
+    from trinitas_tasks.model import utc_now  # noqa: PLC0415
 
     try:
         from trinitas_tasks.local import restoring  # noqa: PLC0415
@@ -108,7 +109,13 @@ def restore(
     if to is None:
         question = f"Replace the memories in {settings.home} by those of {file}?"
         output.confirm(question, yes=yes, else_why=f"it replaces what is in {settings.home}")
-    with output.interruptible("nothing was changed"), _bar() as watch:
+    with (
+        output.interruptible("nothing was changed"),
+        # not in the new folder, which must be empty
+        entering.accountable(settings_of(home, stack=False), "cli") as book,
+        book.administering("restore"),
+        _bar() as watch,
+    ):
         if to is not None:
             done = restoring.restore_into(file, to, settings, watch=watch)
         else:

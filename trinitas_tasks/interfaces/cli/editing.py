@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trinitas_tasks.errors import Conflict, TrinitasError
+from trinitas_tasks.errors import Conflict, InvalidMemory, TrinitasError
 from trinitas_tasks.interfaces.cli import output, times
 from trinitas_tasks.interfaces.cli.memory import STDIN, from_json, pairs, read_stdin
 from trinitas_tasks.interfaces.cli.panels import Panel
@@ -94,12 +94,12 @@ def _in_editor(door: Door, before: MemoryItem) -> MemoryItem:
     if text is None or text == shown or not text.strip():
         return before
     try:
-        content = text if plain else from_json(text, "what you wrote")
+        content = text if plain else _parsed(text)
         now = door.get(before.id, persona=before.persona, owner=before.persona)
         if now.content != before.content:
             raise Conflict(f"somebody else changed {before.id} while you did: edit it again")
         return door.update(before.id, persona=before.persona, content=content)
-    except (TrinitasError, typer.BadParameter):
+    except TrinitasError:
         output.note(f"your text is kept in {_kept(text)}")
         raise
 
@@ -113,11 +113,18 @@ def _edited(text: str, suffix: str) -> str | None:
     try:
         saved = click.edit(ended.encode(), extension=suffix)
     except click.ClickException as error:
-        raise typer.BadParameter(f"{error.message}: set VISUAL or EDITOR", param_hint="EDITOR") from None
+        raise InvalidMemory(f"{error.message}: VISUAL or EDITOR name another editor") from None
     if saved is None:
         return None
     edited = saved.decode(errors="replace")
     return edited if text.endswith("\n") else edited.removesuffix("\n")
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidMemory(f"content: what you wrote is not JSON: {error}") from None
 
 
 def _kept(text: str) -> Path:

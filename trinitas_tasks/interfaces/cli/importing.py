@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from trinitas_tasks.interfaces.cli import completion, output
 from trinitas_tasks.interfaces.cli.panels import Panel
-from trinitas_tasks.interfaces.cli.session import Home, anyones, entered
+from trinitas_tasks.interfaces.cli.session import Home, anyones, entered, rules_of
 
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.importing import Import
@@ -76,7 +76,7 @@ def import_file(
         door.administering("import", persona=(owner := anyones(door, persona))) as done,
         _bar() as bar,
     ):
-        days = settings.rules_of(owner or "*").archive_days
+        days = rules_of(door, settings)(owner or "*").archive_days
         job = Import(
             door.client,
             file,

@@ -132,7 +132,8 @@ def why(id: Id, persona: Persona = None, home: Home = None, as_json: output.Json
     output.say(
         f"used: {known['accesses']} times, last {known['last_use'][:19]} UTC ({known['unused_days']:g} days ago)"
     )
-    output.say(f"importance: {importance['now']} now, {importance['stored']} stored, {importance['own']} given")
+    stored = "not yet" if importance["stored"] is None else importance["stored"]
+    output.say(f"importance: {importance['now']} now, {stored} stored, {importance['own']} given")
     for name, value in importance["parts"].items():
         feature = importance["features"].get(name)
         output.say(f"    {value:+.2f}  {name}" + ("" if feature is None else f" ({feature:.2f})"))
@@ -269,10 +270,10 @@ def analytics(persona: Whose = None, home: Home = None, as_json: output.Json = F
             for each in its[about]:
                 output.say(f"    {about.replace('_', ' ')}: {each['id']} ({each['type']}, {each['importance']})")
     copies, rate = found["copies"], found["hit_rate"]
-    share = "no reads yet" if rate is None else f"{rate:.1%} of reads answered from Redis"
-    output.say(
-        f"Redis: {copies['count']:,} copies, {copies['bytes'] / 1e6:.1f} of {copies['limit'] / 1e6:.0f} MB; {share}"
-    )
+    told = ["no reads yet" if rate is None else f"{rate:.1%} of reads answered from Redis"]
+    if copies:  # they are everybody's, and not told to whoever acts for some
+        told.insert(0, f"{copies['count']:,} copies, {copies['bytes'] / 1e6:.1f} of {copies['limit'] / 1e6:.0f} MB")
+    output.say(f"Redis: {'; '.join(told)}")
     for each in found["recommendations"]:
         whose = f" ({each['persona']})" if each["persona"] else ""
         change = f"{each['now']} → {each['suggested']}" if each["now"] else each["suggested"]

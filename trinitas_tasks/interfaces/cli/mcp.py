@@ -8,15 +8,17 @@ import logging
 import os
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, NoReturn
 
 import typer
 
-from trinitas_tasks.errors import SettingsError
-from trinitas_tasks.interfaces.cli import output
+from trinitas_tasks.errors import SettingsError, StackError
+from trinitas_tasks.interfaces.cli import completion, output
 from trinitas_tasks.interfaces.cli.panels import Panel
+from trinitas_tasks.interfaces.cli.session import Home, settings_of
 from trinitas_tasks.interfaces.cli.signals import SHELL_OFFSET, Interrupted, StopSignals
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from trinitas_tasks.settings import Settings
 
 Program = Literal["claude-code", "claude-desktop", "cursor", "vscode"]
-Home = Annotated[Path | None, typer.Option(help="Data directory (else TRINITAS_HOME).", show_default=False)]
 PORT: Final = 8765
 ESCAPED: Final = 2
 """A memory may be so many times as long in a request, whose text may be escaped, as it is when it is kept."""
@@ -58,11 +59,14 @@ def mcp(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Serve memories as tools of agents, by the Model Context Protocol.
+    """Serve memories as tools of agents, by the Model Context Protocol: over standard input and output, or HTTP.
 
-    trinitas mcp                       # for programs that start it: `trinitas mcp install` tells them
+    Examples:
 
-    trinitas mcp --http --port 8765    # for all others, with a token: `trinitas token create` makes one
+        trinitas mcp install --client claude-code    # programs that start it by themselves
+        trinitas mcp --http --port 8765              # all others, with a token: `trinitas token create`
+
+    What the tools do, and how a server is set up for other machines: docs/mcp.md. Ends with its input, or by Ctrl-C.
     """
     if context.invoked_subcommand is not None:
         return
@@ -88,24 +92,31 @@ def mcp(
 def install(
     client: Annotated[Program, typer.Option(help="Which program shall start it.", show_default=False)],
     persona: Annotated[
-        str | None, typer.Option("--persona", "-p", help="The only persona it acts for; all if left out.")
+        str | None,
+        typer.Option(
+            "--persona", "-p", help="The only persona it acts for; all if left out.", autocompletion=completion.personas
+        ),
     ] = None,
     only_print: Annotated[bool, typer.Option("--print", help="Only print what belongs into which file.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: output.Yes = False,
     home: Home = None,
 ) -> None:
-    """Tell a program on this machine to start `trinitas mcp`: in its file, all else of which stays as it is.
+    """Tell a program on this machine to start `trinitas mcp`.
 
-    trinitas mcp install --client claude-code --persona athena
+    Examples:
 
-    Asks before it touches the file, and keeps a copy of it beside it. Claude Code: `.mcp.json` of the folder that you
-    are in; `--print` also shows the command for all projects. Restart the program afterwards.
+        trinitas mcp install --client claude-code --persona athena
+        trinitas mcp install --client vscode --print
+
+    All else in its file stays as it is. Asks before it touches the file, and keeps a copy of it beside it. Claude Code:
+    `.mcp.json` of the folder that you are in; `--print` also shows the command for all projects. Restart the program
+    afterwards.
     """
     from trinitas_tasks.interfaces.mcp import installing  # noqa: PLC0415 - `trinitas --help` stays fast
     from trinitas_tasks.model import check_persona, utc_now  # noqa: PLC0415
 
     chosen = installing.Client(client)
-    variables = {"TRINITAS_HOME": str(_settings(home).home.absolute())}
+    variables = {"TRINITAS_HOME": str(settings_of(home).home.absolute())}
     variables |= {} if persona is None else {"TRINITAS_PERSONA": check_persona(persona)}
     start = installing.Start(installing.command(), variables)
     file = installing.Machine.here().file(chosen)
@@ -124,22 +135,10 @@ def install(
         output.say(f"{file} says so already")
         return
     output.note(installing.document(chosen, start).rstrip())
-    _confirm(f"Put this into {file}?", yes=yes)
+    output.confirm(f"Put this into {file}?", yes=yes, else_why="it would change a file of another program")
     backup = installing.write(file, after, utc_now())
     output.say(f"written: {file}" + (f" (before: {backup})" if backup else ""))
     _note_what_is_missing(home)
-
-
-def _confirm(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise typer.BadParameter(
-            "it would change a file of another program, and nobody can be asked here", param_hint="--yes"
-        )
-    if not typer.confirm(question, err=True):
-        output.note("nothing was done")
-        raise typer.Exit(1)
 
 
 def _note_what_is_missing(home: Path | None) -> None:
@@ -159,13 +158,13 @@ def _note_what_is_missing(home: Path | None) -> None:
 def _over_stdio(home: Path | None) -> NoReturn:
     # what is loaded lives for ever: looking for garbage among it would take a seventh of the start
     gc.disable()
-    from trinitas_tasks.interfaces.mcp import stdio  # noqa: PLC0415 - `trinitas --help` stays fast
-    from trinitas_tasks.interfaces.mcp.hallway import Hallway  # noqa: PLC0415
-    from trinitas_tasks.interfaces.mcp.server import MemoryServer  # noqa: PLC0415
-
+    with _of_the_extra():
+        from trinitas_tasks.interfaces.mcp import stdio  # noqa: PLC0415 - `trinitas --help` stays fast
+        from trinitas_tasks.interfaces.mcp.hallway import Hallway  # noqa: PLC0415
+        from trinitas_tasks.interfaces.mcp.server import MemoryServer  # noqa: PLC0415
     gc.freeze()
     gc.enable()
-    hallway = Hallway(lambda: _settings(home), "mcp")
+    hallway = Hallway(lambda: settings_of(home), "mcp", users=True)
     stopped = stdio.serve(MemoryServer(hallway.door, greeted=hallway.warm))
     hallway.close()
     _end(0 if stopped is None else SHELL_OFFSET + stopped)
@@ -180,12 +179,12 @@ def _over_http(
     certificate: tuple[Path | None, Path | None],
     tokens: bool,
 ) -> NoReturn:
-    from trinitas_tasks.interfaces.mcp import http  # noqa: PLC0415 - see _over_stdio
-    from trinitas_tasks.interfaces.mcp.hallway import Hallway  # noqa: PLC0415
-    from trinitas_tasks.interfaces.mcp.server import MemoryServer  # noqa: PLC0415
-
-    settings = _settings(home)
-    hallway = Hallway(lambda: _settings(home), "http")
+    with _of_the_extra():
+        from trinitas_tasks.interfaces.mcp import http  # noqa: PLC0415 - see _over_stdio
+        from trinitas_tasks.interfaces.mcp.hallway import Hallway  # noqa: PLC0415
+        from trinitas_tasks.interfaces.mcp.server import MemoryServer  # noqa: PLC0415
+    settings = settings_of(home)
+    hallway = Hallway(lambda: settings_of(home), "http", users=not tokens)
     bounds = http.Bounds(at.getsockname()[1], hosts, origins, settings.max_content_kb * 1024 * ESCAPED + OVERHEAD)
     application = http.application(MemoryServer(hallway.door), _gate(settings) if tokens else None, bounds)
     hallway.warm()
@@ -202,8 +201,8 @@ def _over_http(
 
 def _listening(host: str, port: int, *, tls: bool) -> socket.socket:
     """The socket; where it is reached is said."""
-    from trinitas_tasks.interfaces.mcp import http  # noqa: PLC0415 - see _over_stdio
-
+    with _of_the_extra():
+        from trinitas_tasks.interfaces.mcp import http  # noqa: PLC0415 - see _over_stdio
     at = http.listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     output.say(f"{'https' if tls else 'http'}://{shown}:{at.getsockname()[1]}{http.PATH}")
@@ -220,13 +219,17 @@ def _gate(settings: Settings) -> Gate:
     ledger = entering.ledger_of(settings)
     if not any(tokens.is_valid(each, utc_now()) for each in ledger.tokens()):
         output.note("nobody can come in yet: `trinitas token create --persona athena --scope read,write` makes a token")
-    return tokens.Gate(ledger, requests_per_minute=settings.requests_per_minute)
+    with _of_the_extra():
+        return tokens.Gate(ledger, requests_per_minute=settings.requests_per_minute)
 
 
-def _settings(home: Path | None) -> Settings:
-    from trinitas_tasks.settings import load_settings  # noqa: PLC0415 - see _over_stdio
-
-    return load_settings(overrides={} if home is None else {"home": home})
+@contextmanager
+def _of_the_extra() -> Iterator[None]:
+    """Say how what is missing is installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise StackError(f"{error.name} is not installed: pip install 'trinitas-tasks[mcp]'") from error
 
 
 def _is_loopback(host: str) -> bool:

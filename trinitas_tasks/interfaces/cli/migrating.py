@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,12 +18,12 @@ from rich.text import Text
 from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.interfaces.cli import output
 from trinitas_tasks.interfaces.cli.panels import Panel
-from trinitas_tasks.interfaces.cli.session import Home, entered
+from trinitas_tasks.interfaces.cli.session import Home, entered, rules_of
 
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.migrating import Migration
     from trinitas_tasks.interfaces.migration import Comparison, Copying, Survey
-    from trinitas_tasks.settings import Settings
+    from trinitas_tasks.policy.life import Rules
 
 PATIENT: Final = {"redis_timeout_ms": 10_000, "deadline_ms": 20_000}
 SHOWN: Final = 20
@@ -89,22 +89,25 @@ def legacy(
         _bars() as bars,
     ):
         migration = Migration(door.client, path, zone=zone, home=settings.home, waiting=_wait_told())
-        command = _Command(migration, settings, bars, ask=ask, as_json=as_json)
-        if rollback:
-            command.roll_back()
-        elif dry_run:
-            command.dry_run()
-        elif verify_only:
-            command.verify()
-        else:
-            command.run(backup=backup)
+        command = _Command(migration, rules_of(door, settings), bars, ask=ask, as_json=as_json)
+        with nullcontext() if dry_run else migration.logbook.alone():
+            if rollback:
+                command.roll_back()
+            elif dry_run:
+                command.dry_run()
+            elif verify_only:
+                command.verify()
+            else:
+                command.run(backup=backup)
 
 
 class _Command:
     """One call of the command."""
 
-    def __init__(self, migration: Migration, settings: Settings, bars: Progress, *, ask: bool, as_json: bool) -> None:
-        self._migration, self._settings, self._bars = migration, settings, bars
+    def __init__(
+        self, migration: Migration, rules: Callable[[str], Rules], bars: Progress, *, ask: bool, as_json: bool
+    ) -> None:
+        self._migration, self._rules, self._bars = migration, rules, bars
         self._ask, self._json = ask, as_json
         self._report: dict[str, Any] = {"name": migration.name, "path": str(migration.path)}
         self._began = time.monotonic()
@@ -122,10 +125,9 @@ class _Command:
                 self._report["backup"] = str(self._migration.back_up(progress, parts=parts))
         with self._bar("copying", survey.memories) as progress:
             copied = self._migration.copy(progress)
-        rate = round((copied.read - copied.there) / copied.seconds, 1) if copied.seconds else None
-        self._report["copied"] = {**_fields(copied), "per_second": rate}
+        self._report["copied"] = copied.told()
         if not self._json:
-            output.say(_told_copied(copied, rate))
+            output.say(_told_copied(copied))
         found = self._compared(survey.memories)
         unread = survey.unreadable + copied.refused
         self._end(complete=not unread and not found.differing, unread=unread, keep=True)
@@ -160,7 +162,7 @@ class _Command:
         now = datetime.now(UTC)
 
         def is_old(item: MemoryItem) -> bool:
-            days = self._settings.rules_of(item.persona).archive_days
+            days = self._rules(item.persona).archive_days
             used = max(item.timestamp, item.last_access)
             return item.type is MemoryType.EPISODIC and used < now - timedelta(days=days)
 
@@ -177,7 +179,7 @@ class _Command:
         if found.read != total:
             what = f"{total:,} memories were surveyed and {found.read:,} compared: the store changed meanwhile"
             found.add([{"persona": "", "id": "", "source": str(self._migration.path), "row": "", "what": what}])
-        self._report["verified"] = _fields(found)
+        self._report["verified"] = asdict(found)
         if not self._json:
             _show_comparison(found)
         return found
@@ -185,16 +187,18 @@ class _Command:
     def _end(self, *, complete: bool, unread: int, keep: bool) -> None:
         self._report |= {"complete": complete, "seconds": round(time.monotonic() - self._began, 2)}
         if unread:
-            self._report["unreadable_file"] = str(self._migration.unreadable)
+            self._report["unreadable_file"] = str(self._migration.logbook.unreadable)
         if keep:
-            self._report["report_file"] = str(self._migration.report)
+            self._report["report_file"] = str(self._migration.logbook.report)
             self._migration.finish(self._report, done="copied" in self._report)
         if self._json:
             output.show_json(self._report)
         elif keep:
-            output.say(f"report: {self._migration.report}")
+            output.say(f"report: {self._migration.logbook.report}")
         if unread:
-            output.note(f"{unread:,} could not be read: each is in {self._migration.unreadable} with its reason")
+            output.note(
+                f"{unread:,} could not be read: each is in {self._migration.logbook.unreadable} with its reason"
+            )
         if not complete:
             raise typer.Exit(1)
 
@@ -235,10 +239,6 @@ def _wait_told() -> Callable[[Unavailable], None]:
     return tell
 
 
-def _fields(counts: Copying | Comparison) -> dict[str, Any]:
-    return asdict(counts)
-
-
 def _show_survey(survey: Survey) -> None:
     types = ("working", "episodic", "semantic", "procedural")
     rows = [(who, *(f"{counts[kind]:,}" for kind in types)) for who, counts in sorted(survey.personas.items())]
@@ -264,10 +264,10 @@ def _show_survey(survey: Survey) -> None:
         )
 
 
-def _told_copied(copied: Copying, rate: float | None) -> str:
+def _told_copied(copied: Copying) -> str:
     there = f", {copied.there:,} were here" if copied.there else ""
     gone = f", {copied.forgotten:,} were forgotten here and stay so" if copied.forgotten else ""
-    return f"{copied.copied:,} memories copied{there}{gone} ({copied.seconds} s, {rate or 0:,.0f} a second)"
+    return f"{copied.copied:,} memories copied{there}{gone} ({copied.seconds} s, {copied.rate or 0:,.0f} a second)"
 
 
 def _show_comparison(found: Comparison) -> None:

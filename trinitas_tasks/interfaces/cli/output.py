@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, TextIO, TypeAlias
 
 import typer
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -80,7 +81,10 @@ def _line(parts: Sequence[Part], out: Console, stream: TextIO | None, indent: in
     line = Text.assemble(*styled)
     if is_terminal(stream):
         indent = indent or len(line.plain) - len(line.plain.lstrip(" "))
-        for number, piece in enumerate(line[indent:].wrap(out, max(out.width - indent, 1))):
+        room = max(out.width - indent, 1)
+        # a cursor or an address that was broken could not be copied; scripts without spaces must be
+        whole = any(len(word) > room and word.isascii() for word in line.plain.split())
+        for number, piece in enumerate(line[indent:].wrap(out, room, overflow="ignore" if whole else "fold")):
             piece.rstrip()
             out.print(line[:indent] if number == 0 else " " * indent, piece, sep="", soft_wrap=True)
     elif out.is_terminal:  # FORCE_COLOR
@@ -100,11 +104,17 @@ def show_json(value: Any) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows below their titles."""
+    """Rows below their titles; where a terminal would have to cut words for that, what belongs together in lines."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*map(visible, row))
-    show(table)
+    out = console()
+    if Measurement.get(out, out.options.update(width=PIPE_COLUMNS), table).minimum <= out.width:
+        show(table)
+        return
+    for first, *others in rows:
+        named = [(name, value) for name, value in zip(columns[1:], others, strict=True) if value]
+        say((first, "bold"), *(part for name, value in named for part in ((f"  {name} ", "dim"), value)), indent=2)
 
 
 def show_fields(fields: Mapping[str, Any]) -> None:
@@ -145,7 +155,7 @@ def confirm(question: str, *, yes: bool, else_why: str) -> None:
     if yes:
         return
     try:
-        agreed = typer.confirm(question, err=True)
+        agreed = typer.confirm(visible(question), err=True)
     except typer.Abort as ended:
         note("")
         # typer makes the same of Ctrl-C as of the end of input

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trinitas_tasks.errors import Transient
 from trinitas_tasks.interfaces.cli import completion
 
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.door import Door
+    from trinitas_tasks.policy.life import Rules
     from trinitas_tasks.settings import Settings
 
 
@@ -54,6 +56,20 @@ def settings_of(home: Path | None, overrides: Mapping[str, Any] | None = None, *
     from trinitas_tasks.settings import load_settings  # noqa: PLC0415 - see above
 
     return load_settings(overrides={**(overrides or {}), **({} if home is None else {"home": home})}, stack=stack)
+
+
+def rules_of(door: Door, settings: Settings) -> Callable[[str], Rules]:
+    """By which rules whose memories live; while nobody can tell what is said of personas, as the settings have it."""
+    try:
+        known = door.client.personas()
+    except Transient:
+        known = {}
+
+    def of(persona: str) -> Rules:
+        said = known.get(persona)
+        return settings.rules_of(persona, None if said is None else said.rules)
+
+    return of
 
 
 def whose(door: Door, persona: str | None) -> str:

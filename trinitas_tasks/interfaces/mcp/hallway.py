@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
-from trinitas_tasks.errors import SettingsError, TrinitasError
+from trinitas_tasks.errors import Forbidden, SettingsError, TrinitasError
 
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.door import Door
@@ -40,13 +40,15 @@ class Opened:
 class Hallway:
     """One client and one ledger for the whole process. Thread-safe.
 
-    ``load`` gives the settings in force; ``name`` is what the audit calls the doors: mcp, http. Nothing is loaded
-    before the first call: a server says hello before Celery is imported, and before the stack that it serves is up.
+    ``load`` gives the settings in force; ``name`` is what the audit calls the doors: mcp, http. ``users``: somebody of
+    whom the transport knows nothing is this machine's user; else they are nobody. Nothing is loaded before the first
+    call: a server says hello before Celery is imported, and before the stack that it serves is up.
     """
 
-    def __init__(self, load: Callable[[], Settings], name: str) -> None:
+    def __init__(self, load: Callable[[], Settings], name: str, *, users: bool) -> None:
         self._load = load
         self._name = name
+        self._users = users
         self._lock = threading.Lock()
         self._opened: Opened | None = None
         self._stamp: Stamp = None
@@ -55,10 +57,12 @@ class Hallway:
     def door(self, principal: Principal | None) -> Iterator[Door]:
         """The door of a principal, or of this machine's user, for the length of the block.
 
-        Raises: SettingsError, as long as nothing says where Redis is.
+        Raises: Forbidden; SettingsError, as long as nothing says where Redis is.
         """
         from trinitas_tasks.interfaces.entering import user  # noqa: PLC0415 - see above
 
+        if principal is None and not self._users:
+            raise Forbidden("nobody comes in here without a token")
         opened = self._enter()
         try:
             yield opened.hall.door(principal or user(opened.settings), self._name)
@@ -74,35 +78,35 @@ class Hallway:
 
         server.listed_tools()
         try:
-            with self.door(None):
-                pass
+            self._leave(self._enter())
         except TrinitasError as error:
             logger.info("memories are out of reach: %s", error)
 
     def _enter(self) -> Opened:
         with self._lock:
             if self._opened is None:
-                self._opened = self._fresh(self._load())
+                self._opened = self._fresh()
             elif self._stamp != stamp_of(self._opened.settings):
                 self._opened = self._moved(self._opened)
             self._opened.users += 1
             return self._opened
 
-    def _fresh(self, settings: Settings) -> Opened:
-        self._stamp = stamp_of(settings)
-        return Opened(settings)
+    def _fresh(self) -> Opened:
+        # looked at before it is read: what changes in between is seen by the next call
+        self._stamp = stamp_of(self._load())
+        return Opened(self._load())
 
     def _moved(self, before: Opened) -> Opened:
         """The stack was stopped or started since. While it is away the client writes into its spool."""
+        self._stamp = stamp_of(before.settings)
         try:
             settings = self._load()
+            if settings == before.settings:
+                return before
+            after = Opened(settings)
         except SettingsError as error:
             logger.info("the stack is away: %s", error)
             return before
-        self._stamp = stamp_of(settings)
-        if settings == before.settings:
-            return before
-        after = Opened(settings)
         logger.warning("the stack was started again elsewhere")
         if not before.users:
             before.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -119,7 +122,7 @@ class Bearers:
     def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self._app = app
         self._gate = gate
-        self._checks = Calls(CHECKING)
+        self._checks = Calls(CHECKING, waiting=MOST_CONNECTIONS // CHECKING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         secret = _bearer(scope)
@@ -200,19 +203,21 @@ class Body:
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there; port 0 is any free one. Raises: SettingsError."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        made = socket.socket(family, kind, protocol)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
-        made.listen(BACKLOG)
-    except (OSError, UnicodeError) as error:
-        raise SettingsError(f"nobody can listen at {host}, port {port}: {error}: choose another with --port") from None
+    with ExitStack() as undone:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            made = undone.enter_context(socket.socket(family, kind, protocol))
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind(address)
+            made.listen(BACKLOG)
+        except (OSError, UnicodeError) as error:
+            raise SettingsError(f"nobody can listen at {host}, port {port}: {error}: try another --port") from None
+        undone.pop_all()
     return made
 
 
 def serve(app: Starlette, at: socket.socket, *, certificate: Path | None = None, key: Path | None = None) -> None:
-    """Serve until SIGINT or SIGTERM, which is raised again for whoever handles it. Raises: SettingsError."""
+    """Serve until SIGINT, SIGTERM or SIGHUP, which whoever handles it is told of, too. Raises: SettingsError."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -230,4 +235,15 @@ def serve(app: Starlette, at: socket.socket, *, certificate: Path | None = None,
         config.load()
     except OSError as error:  # ssl.SSLError is one
         raise SettingsError(f"TLS cannot be set up with {certificate} and {key or certificate}: {error}") from None
-    uvicorn.Server(config).run(sockets=[at])
+    server = uvicorn.Server(config)
+    handled = signal.getsignal(signal.SIGHUP)
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        """As the library does by itself with the others."""
+        server.should_exit = True
+        if callable(handled):
+            handled(number, frame)
+
+    if handled is not signal.SIG_IGN:  # that is how nohup asks for it
+        signal.signal(signal.SIGHUP, hang_up)
+    server.run(sockets=[at])

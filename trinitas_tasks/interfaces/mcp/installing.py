@@ -10,9 +10,11 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,7 +119,7 @@ def merged(text: str, client: Client, start: Start) -> str:
         return document(client, start)
     try:
         held = json.loads(text, object_pairs_hook=_unique)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"it is not plain JSON ({error}); with comments in it, it is yours to edit") from None
     key = servers_key(client)
     servers = held.get(key, {}) if isinstance(held, dict) else None
@@ -168,7 +170,12 @@ def write(file: Path, text: str, now: datetime) -> Path | None:
 
 
 def _kept(file: Path, now: datetime) -> Path:
-    backup = file.with_name(f"{file.name}.{now:%Y%m%d-%H%M%S}.bak")
-    backup.write_bytes(file.read_bytes())
-    backup.chmod(file.stat().st_mode & 0o777)
-    return backup
+    """A copy of it that takes no other's place."""
+    for number in count(1):
+        backup = file.with_name(f"{file.name}.{now:%Y%m%d-%H%M%S}{f'-{number}' if number > 1 else ''}.bak")
+        with suppress(FileExistsError):
+            backup.touch(0o600, exist_ok=False)
+            backup.write_bytes(file.read_bytes())
+            backup.chmod(file.stat().st_mode & 0o777)
+            return backup
+    raise AssertionError("numbers end")

@@ -54,6 +54,7 @@ class MemoryServer:
         self._greeted = greeted
         self._calls = Calls(MOST)
         self._slow = Calls(MOST_SLOW)
+        self._tools: Mapping[str, Tool] | None = None
         self.protocol: Server[Any] = Server(
             NAME,
             version=__version__,
@@ -90,13 +91,15 @@ class MemoryServer:
     async def _list_tools(self, ctx: Context, _: Paged) -> types.ListToolsResult:
         """Those that the principal has the right to."""
         principal = _principal(ctx)
-        every = await self._calls.run(listed_tools)
+        every = await self._told("tools/list", listed_tools)
         return types.ListToolsResult(
             tools=[made for right, made in every if principal is None or right in principal.rights]
         )
 
     async def _call_tool(self, ctx: Context, asked: types.CallToolRequestParams) -> types.CallToolResult:
-        tools = await self._calls.run(_tools)
+        if self._tools is None:
+            self._tools = await self._told("tools/call", _tools)
+        tools = self._tools
         tool = tools.get(asked.name)
         if tool is None:
             complaint = f"there is no tool {refusals.shown(asked.name)}{refusals.nearest(asked.name, tools)}"
@@ -116,7 +119,7 @@ class MemoryServer:
         with self._doors(principal) as door:
             answer = tool.run(door, given)
         return types.CallToolResult(
-            content=[types.TextContent(text=refusals.scrubbed(answer.text()))],
+            content=[types.TextContent(text=answer.text())],
             structured_content=answer.model_dump(mode="json"),
         )
 
@@ -166,8 +169,11 @@ class MemoryServer:
             with self._doors(principal) as door:
                 return work(door)
 
+        return await self._told(doing, through)
+
+    async def _told(self, doing: str, work: Callable[[], T]) -> T:
         try:
-            return await self._calls.run(through)
+            return await self._calls.run(work)
         except TrinitasError as error:
             code = types.INVALID_PARAMS if isinstance(error, Permanent) else types.INTERNAL_ERROR
             raise MCPError(code, refusals.told(error)) from None

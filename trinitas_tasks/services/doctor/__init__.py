@@ -60,6 +60,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "chroma's address": _told(workers.chroma_address),
     "model": _told(workers.model),
     "spool": machine.spool,
+    "ledger": machine.ledger,
     "disk": machine.disk,
     "packages here": lambda facts: machine.packages(facts.packages),
     "packages of the workers": _told(lambda told: machine.packages(told.packages)),

@@ -75,6 +75,11 @@ class Facts:
     spool_error: str | None = None
     spool_waiting: int | None = None
     spool_unreadable: int = 0
+    ledger_error: str | None = None
+    ledger_tokens: int | None = None
+    """How many may come in by one."""
+    ledger_mode: int = 0o600
+    """Who may read and write its file."""
     free_mb: Mapping[str, float] = field(default_factory=dict)
     packages: Installed = field(default_factory=dict)
     worker: WorkerFacts | None = None

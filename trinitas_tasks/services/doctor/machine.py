@@ -44,6 +44,20 @@ def spool(facts: Facts) -> Verdict | None:
     return fine("empty")
 
 
+def ledger(facts: Facts) -> Verdict | None:
+    """Whether deeds can be written down, and nobody else can make tokens."""
+    if facts.ledger_error:
+        found = "without it nothing is written, shared or forgotten through the command line and MCP"
+        return Verdict(Level.PROBLEM, facts.ledger_error, found)
+    if facts.ledger_tokens is None:
+        return None
+    if facts.ledger_mode & 0o077:
+        found = f"others than its owner may open its file (mode {facts.ledger_mode:o})"
+        level = Level.PROBLEM if facts.ledger_mode & 0o022 else Level.WARNING
+        return Verdict(level, found, "chmod 600: whoever may write to it makes tokens, whoever reads it sees the audit")
+    return fine(f"{facts.ledger_tokens} tokens are valid" if facts.ledger_tokens else "no token is valid")
+
+
 def packages(installed: Installed) -> Verdict | None:
     """Whether the libraries are of the versions that were tested."""
     if not installed:

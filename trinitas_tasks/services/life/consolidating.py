@@ -21,10 +21,8 @@ from trinitas_tasks.services.life.cooling import Index
 from trinitas_tasks.services.life.neighbours import neighbours
 from trinitas_tasks.services.life.report import Decision, Report
 from trinitas_tasks.services.life.sweep import Sweep
-from trinitas_tasks.tiers.archive.lives import Choice, Consolidation, Life, Turn
+from trinitas_tasks.tiers.archive.lives import KEPT, LINKED, Choice, Consolidation, Life, Turn
 
-KEPT, LINKED = "keep", "link"
-"""The kinds of consolidation: a type that changed, and a representative."""
 COMPARED: Final = 5
 """With so many of its neighbours a memory is compared."""
 WAITING: Final = 1000

@@ -33,6 +33,9 @@ class Definitions(Protocol):
     def defined(self) -> dict[str, Persona]:
         """All that was defined, by name."""
 
+    def tally(self) -> dict[str, int]:
+        """How many memories everybody has who has any, by name."""
+
     def abandoned(self) -> list[Abandoned]:
         """The models of which vectors may be left, by persona and name."""
 

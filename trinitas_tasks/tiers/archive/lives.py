@@ -142,6 +142,10 @@ class Settlement:
     """Their ``seq`` is not looked at: it is given here."""
 
 
+KEPT, LINKED = "keep", "link"
+"""The kinds of consolidation: a type that changed, and a representative. A link goes with its representative."""
+
+
 class Consolidation(NamedTuple):
     """One thing that was done to a memory to keep it better; ``seq`` (0: not kept yet) names it. ``before`` and
     ``after`` hold what it changed. ``undone_at``: when it was taken back; then it is not done again."""

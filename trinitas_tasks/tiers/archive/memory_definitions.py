@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 from trinitas_tasks.policy.personas import Persona
@@ -29,6 +30,11 @@ class MemoryDefinitions(MemoryProvenance):
         """See Definitions."""
         with self._lock:
             return dict(sorted(self._defined.items()))
+
+    def tally(self) -> dict[str, int]:
+        """See Definitions."""
+        with self._lock:
+            return dict(sorted(Counter(key.persona for key in self._memories).items()))
 
     def abandoned(self) -> list[Abandoned]:
         """See Definitions."""

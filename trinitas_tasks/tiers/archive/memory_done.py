@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from trinitas_tasks.model import Key
 from trinitas_tasks.tiers.archive import turning
 from trinitas_tasks.tiers.archive.interface import DeadLetter, Run
-from trinitas_tasks.tiers.archive.lives import Audit, Consolidation, Turn
+from trinitas_tasks.tiers.archive.lives import LINKED, Audit, Consolidation, Turn
 from trinitas_tasks.tiers.archive.memory_lives import MemoryLives
 from trinitas_tasks.tiers.archive.rows import ENCODER, KEPT_RUNS
 
@@ -117,6 +117,15 @@ class MemoryDone(MemoryLives):
         kept = one._replace(seq=self._numbered, undone_at=None)
         self._done[self._numbered] = kept._replace(before=_copied(one.before), after=_copied(one.after))
         return kept
+
+    def _unlink(self, key: Key) -> list[Key]:
+        linked = super()._unlink(key)
+        self._done = {
+            seq: each
+            for seq, each in self._done.items()
+            if each.kind != LINKED or each.undone_at is not None or each.key not in linked
+        }
+        return linked
 
     def _end_life(self, key: Key) -> None:
         super()._end_life(key)

@@ -181,11 +181,16 @@ class MemoryLives(MemoryGrants):
             listed.pop(key, None)
         self._feedback = {seq: each for seq, each in self._feedback.items() if each.key != key}
 
-    def _unlink(self, key: Key) -> None:
-        """Nobody says the same as this memory any more."""
-        for other, held in self._memories.items():
-            if other.persona == key.persona and held.representative == key.id:
-                held.representative = None
+    def _unlink(self, key: Key) -> list[Key]:
+        """Nobody says the same as this memory any more; those who did."""
+        linked = [
+            other
+            for other, held in self._memories.items()
+            if other.persona == key.persona and held.representative == key.id
+        ]
+        for other in linked:
+            self._memories[other].representative = None
+        return linked
 
 
 def _meant(choice: Choice, life: Life) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from trinitas_tasks.model import Key
 from trinitas_tasks.tiers.archive.memory_done import MemoryDone
-from trinitas_tasks.tiers.archive.provenance import Migrated
+from trinitas_tasks.tiers.archive.provenance import TAKEN_BACK, Migrated
 
 
 class MemoryProvenance(MemoryDone):
@@ -43,7 +43,7 @@ class MemoryProvenance(MemoryDone):
     def migrations(self) -> dict[str, int]:
         """See Provenance."""
         with self._lock:
-            return dict(sorted(Counter(name for name, _ in self._migrated).items()))
+            return dict(sorted(Counter(name for name, _ in self._migrated if name != TAKEN_BACK).items()))
 
     def erased(self, persona: str, ids: Sequence[str]) -> list[int | None]:
         """See Provenance."""
@@ -52,4 +52,4 @@ class MemoryProvenance(MemoryDone):
 
     def _end_life(self, key: Key) -> None:
         super()._end_life(key)
-        self._migrated = {of: note for of, note in self._migrated.items() if of[1] != key}
+        self._migrated = {of: note for of, note in self._migrated.items() if of[1] != key or of[0] == TAKEN_BACK}

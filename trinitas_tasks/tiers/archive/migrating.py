@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, or_, select
 
 from trinitas_tasks.model import Key
-from trinitas_tasks.tiers.archive.provenance import Migrated
+from trinitas_tasks.tiers.archive.provenance import TAKEN_BACK, Migrated
 from trinitas_tasks.tiers.archive.rows import IN_LIST, chunks
 from trinitas_tasks.tiers.archive.schema import migrated, tombstones
 from trinitas_tasks.tiers.archive.statements import put_migrated
@@ -62,8 +62,11 @@ def drop(connection: Connection, migration: str, keys: Sequence[Key]) -> None:
 
 def counts(connection: Connection) -> dict[str, int]:
     """See Provenance.migrations."""
-    counted = select(migrated.c.migration, func.count()).group_by(migrated.c.migration)
-    return {name: number for name, number in connection.execute(counted.order_by(migrated.c.migration))}
+    counted = select(migrated.c.migration, func.count()).where(migrated.c.migration != TAKEN_BACK)
+    return {
+        name: number
+        for name, number in connection.execute(counted.group_by(migrated.c.migration).order_by(migrated.c.migration))
+    }
 
 
 def erased(connection: Connection, persona: str, ids: Sequence[str]) -> dict[str, int]:

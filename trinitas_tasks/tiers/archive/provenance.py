@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from trinitas_tasks.model import Key
+
+TAKEN_BACK: Final = "~"
+"""In the place of a migration, of which it is no name: at this version the memory was erased as one was taken back, so
+it was not forgotten. Such a note stays."""
 
 
 class Migrated(NamedTuple):
@@ -18,7 +22,7 @@ class Migrated(NamedTuple):
 
 
 class Provenance(Protocol):
-    """Errors as of Archive. A note goes when its memory is erased."""
+    """Errors as of Archive. A note goes when its memory is erased, but for those of `TAKEN_BACK`."""
 
     def note_migrated(self, notes: Sequence[Migrated]) -> None:
         """Keep them; of one migration and key the last counts. A note may come before its memory."""
@@ -33,7 +37,7 @@ class Provenance(Protocol):
         """Drop the notes about these keys; the memories stay."""
 
     def migrations(self) -> dict[str, int]:
-        """How many notes each migration has, by its name."""
+        """How many notes each migration has, by its name; `TAKEN_BACK` is none."""
 
     def erased(self, persona: str, ids: Sequence[str]) -> list[int | None]:
         """Up to which version each was erased, in order; None where it was not, or is here again."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from pydantic import ValidationError
-from sqlalchemy import Delete, bindparam, delete, select
+from sqlalchemy import Delete, bindparam, delete, func, select
 
 from trinitas_tasks.errors import ArchiveError
 from trinitas_tasks.model import complaint
@@ -45,6 +45,12 @@ class SqlDefinitions(SqlProvenance):
         with self._engines.read("list definitions of personas") as connection:
             rows = connection.execute(select(personas.c.name, personas.c.body).order_by(personas.c.name)).all()
         return {name: self._read(name, body) for name, body in rows}
+
+    def tally(self) -> dict[str, int]:
+        """See Definitions."""
+        counted = select(memories.c.persona, func.count()).group_by(memories.c.persona).order_by(memories.c.persona)
+        with self._engines.read("count everybody's memories") as connection:
+            return {name: count for name, count in connection.execute(counted)}
 
     def abandoned(self) -> list[Abandoned]:
         """See Definitions."""

@@ -13,6 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
 from trinitas_tasks.tiers.archive import fulltext
+from trinitas_tasks.tiers.archive.lives import LINKED
+from trinitas_tasks.tiers.archive.provenance import TAKEN_BACK
 from trinitas_tasks.tiers.archive.schema import (
     abandoned,
     consolidations,
@@ -52,19 +54,26 @@ MARK_UNINDEXED: Final = (
     .values(indexed=0)
 )
 _ITS: Final = memories.alias("its")
-UNLINK: Final = (
-    update(memories)
-    .where(memories.c.persona == bindparam("of_persona"), memories.c.representative == bindparam("of_id"))
-    .values(representative=None)
+_LINKED: Final = memories.c.persona == bindparam("of_persona"), memories.c.representative == bindparam("of_id")
+_CHANGES: Final = exists().where(
+    _ITS.c.persona == bindparam("of_persona"),
+    _ITS.c.id == bindparam("of_id"),
+    _ITS.c.version < bindparam("of_version"),
+    _ITS.c.content != bindparam("of_content"),
 )
-"""Nobody says the same as this memory any more."""
-UNLINK_CHANGED: Final = UNLINK.where(
-    exists().where(
-        _ITS.c.persona == bindparam("of_persona"),
-        _ITS.c.id == bindparam("of_id"),
-        _ITS.c.version < bindparam("of_version"),
-        _ITS.c.content != bindparam("of_content"),
-    )
+_DROP_LINKS: Final = delete(consolidations).where(
+    consolidations.c.persona == bindparam("of_persona"),
+    consolidations.c.kind == LINKED,
+    consolidations.c.undone_at.is_(None),
+)
+UNLINK: Final = (
+    _DROP_LINKS.where(consolidations.c.id.in_(select(memories.c.id).where(*_LINKED))),
+    update(memories).where(*_LINKED).values(representative=None),
+)
+"""Nobody says the same as this memory any more; those who did may be linked to others."""
+UNLINK_CHANGED: Final = (
+    _DROP_LINKS.where(consolidations.c.id.in_(select(memories.c.id).where(*_LINKED, _CHANGES))),
+    update(memories).where(*_LINKED, _CHANGES).values(representative=None),
 )
 DROP_MEMORY: Final = delete(memories).where(memories.c.seq == bindparam("of_seq"))
 DROP_VECTORS: Final = delete(vectors).where(vectors.c.memory == bindparam("of_seq"))
@@ -89,15 +98,21 @@ DROP_OLD_RUNS: Final = delete(runs).where(
         .offset(bindparam("kept"))
     )
 )
-DROP_LIFE: Final = tuple(
-    delete(persona.table).where(persona == bindparam("of_persona"), id_ == bindparam("of_id"))
-    for persona, id_ in (
-        (followers.c.persona, followers.c.id),
-        (followers.c.next_persona, followers.c.next_id),
-        (feedback.c.persona, feedback.c.id),
-        (consolidations.c.persona, consolidations.c.id),
-        (migrated.c.persona, migrated.c.id),
-    )
+DROP_LIFE: Final = (
+    *(
+        delete(persona.table).where(persona == bindparam("of_persona"), id_ == bindparam("of_id"))
+        for persona, id_ in (
+            (followers.c.persona, followers.c.id),
+            (followers.c.next_persona, followers.c.next_id),
+            (feedback.c.persona, feedback.c.id),
+            (consolidations.c.persona, consolidations.c.id),
+        )
+    ),
+    delete(migrated).where(
+        migrated.c.persona == bindparam("of_persona"),
+        migrated.c.id == bindparam("of_id"),
+        migrated.c.migration != TAKEN_BACK,
+    ),
 )
 """What is kept of a memory beside it, and what names it."""
 DELETE_TERMS: Final = text(fulltext.DELETE)

@@ -44,7 +44,8 @@ def store(connection: Connection, rows: Sequence[Row], columns: Mapping[Key, dic
         and (key not in gone or gone[key] < row.record.version)
     ]
     change = next_changes(connection, len(newer))
-    each(connection, statements.UNLINK_CHANGED, [_changed(row) for row in newer if _key(row) in held])
+    for statement in statements.UNLINK_CHANGED:
+        each(connection, statement, [_changed(row) for row in newer if _key(row) in held])
     written = _put_memories(connection, [row | {"change": change + place} for place, row in enumerate(newer)])
     _put_what_belongs(connection, [(seq, wanted[key], key in held) for key, seq in written.items()])
     _put_vectors(connection, [(seq, wanted[key]) for key, seq in (written | again).items()])
@@ -79,8 +80,7 @@ def erase(connection: Connection, keys: Mapping[Key, int], at: int) -> dict[Key,
         for place, key in enumerate(gone)
     ]
     each(connection, statements.put_tombstone(connection.dialect.name), tombs)
-    each(connection, statements.UNLINK, [of_key(key) for key in gone])
-    for statement in statements.DROP_LIFE:
+    for statement in (*statements.UNLINK, *statements.DROP_LIFE):
         each(connection, statement, [of_key(key) for key in gone])
     return standing
 

@@ -64,8 +64,8 @@ class Ledger(Protocol):
     def begin(self, who: str, door: str, action: str, persona: str | None, subject: str | None, now: datetime) -> int:
         """Write down what is about to be done; its number, higher than all before it."""
 
-    def end(self, number: int, outcome: str, *, subject: str | None = None, detail: str | None = None) -> None:
-        """Write down what came of it, and to which memory where that was not known before."""
+    def end(self, number: int, outcome: str | None, *, subject: str | None = None, detail: str | None = None) -> None:
+        """Write down what came of it (None: nobody knows), and to which memory where that was not known before."""
 
     def deeds(
         self,

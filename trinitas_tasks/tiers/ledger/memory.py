@@ -67,7 +67,7 @@ class MemoryLedger:
             self._deeds[number] = Deed(number, now, *said, outcome=None)
             return number
 
-    def end(self, number: int, outcome: str, *, subject: str | None = None, detail: str | None = None) -> None:
+    def end(self, number: int, outcome: str | None, *, subject: str | None = None, detail: str | None = None) -> None:
         """See Ledger."""
         with self._lock:
             if number in self._deeds:

@@ -90,7 +90,7 @@ class SqliteLedger:
             assert made.lastrowid is not None
             return made.lastrowid
 
-    def end(self, number: int, outcome: str, *, subject: str | None = None, detail: str | None = None) -> None:
+    def end(self, number: int, outcome: str | None, *, subject: str | None = None, detail: str | None = None) -> None:
         """See Ledger."""
         with self._file.transaction("write down what was done") as connection:
             connection.execute(

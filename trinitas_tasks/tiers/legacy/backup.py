@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -15,6 +14,8 @@ from trinitas_tasks.tiers.legacy.layout import parts_of
 
 MANIFEST: Final = "manifest.json"
 BLOCK: Final = 1 << 20
+NEW: Final = ".new"
+"""Ends the name of a file that is being written: one that a killed command left is written anew."""
 
 
 def files_of(base: Path, parts: Collection[str] | None = None) -> list[Path]:
@@ -51,7 +52,7 @@ def keep(
 def _copy(file: Path, target: Path) -> str:
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     before = file.stat()
-    scratch = target.with_name(f"{target.name}.{os.getpid()}")
+    scratch = target.with_name(target.name + NEW)
     shutil.copyfile(file, scratch)
     digest = _digest(scratch)
     after = file.stat()
@@ -79,6 +80,6 @@ def _read(target: Path) -> dict[str, Any]:
 
 
 def _write(target: Path, manifest: dict[str, Any]) -> None:
-    scratch = target / f"{MANIFEST}.{os.getpid()}"
+    scratch = target / (MANIFEST + NEW)
     scratch.write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
     scratch.replace(target / MANIFEST)
