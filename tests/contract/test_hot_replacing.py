@@ -59,6 +59,46 @@ def test_what_has_left_is_replaced_by_something_newer(hot: HotTier) -> None:
     assert hot.replace(memory("again"), version + 1, above=version + 10) == version + 11
 
 
+def test_what_came_and_left_meanwhile_is_not_replaced(bench: Bench) -> None:
+    hot = bench.tier(cache_mb=0.00001)  # no copy has room
+    before = put(hot, ITEM).version
+    archive_all(hot)
+    assert get(hot, ITEM) is None
+    generation = hot.probe("athena", "").generation
+    assert hot.replace(memory("meanwhile"), before, generation=generation) > before
+    archive_all(hot)
+    assert get(hot, ITEM) is None
+    assert hot.replace(memory("late"), before, generation=generation) == 0
+    assert hot.claim(10, 30) == []
+    again = hot.probe("athena", "").generation
+    assert again != generation
+    assert hot.replace(memory("late"), before, generation=again) > before
+
+
+def test_a_generation_is_that_of_what_stands_too(hot: HotTier) -> None:
+    before = put(hot, ITEM).version
+    generation = hot.probe("athena", "").generation
+    put(hot, memory(id="other"))
+    assert hot.replace(memory("late"), before, generation=generation) == 0
+    put(hot, memory(id="of.another", persona="hera"))
+    again = hot.probe("athena", "").generation
+    assert hot.replace(memory("now"), before, generation=again) > before
+
+
+def test_of_what_has_left_the_reads_are_known(hot: HotTier, bench: Bench) -> None:
+    version = put(hot, ITEM).version
+    hot.read("athena", ["m1"], touch=True)
+    last = standing(hot, ITEM).item.last_access
+    archive_all(hot, seconds=10)
+    bench.advance(20)
+    assert get(hot, ITEM) is None
+    early = ITEM.timestamp
+    archived = ITEM.model_copy(update={"access_count": 4, "last_access": early, "content": "replaced"})
+    hot.replace(archived, version)
+    found = standing(hot, ITEM).item
+    assert (found.access_count, found.last_access, found.content) == (5, last, "replaced")
+
+
 def test_who_replaces_tells_nobody_so_the_next_write_does(hot: HotTier) -> None:
     version = put(hot, ITEM).version
     hot.claim(10, 30)
