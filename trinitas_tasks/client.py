@@ -45,7 +45,8 @@ OPERATOR: Final = "operator"
 """Who asks for everybody without being one of them."""
 ROSTER_MS: Final = 2000
 """How long is waited for the workers to say whether there is a persona."""
-DEFINE_MS: Final = 60_000
+DEFINE_MS: Final = 30_000
+"""An ingest worker may be at a batch, and then loads a model."""
 SEARCH_SHARE: Final = 0.9
 """The part of a recall's deadline that the workers have: in the rest it is answered without them."""
 

@@ -64,7 +64,7 @@ class Recall(Arguments):
     since: fields.Since = None
     before: fields.Before = None
     min_importance: fields.MinImportance = 0.0
-    min_similarity: fields.MinSimilarity = 0.0
+    min_relevance: fields.MinRelevance = 0.0
     include_archived: Annotated[
         bool, Field(description="Also old and faded memories; those that are found come back.")
     ] = False
