@@ -236,7 +236,7 @@ class Front:
         states: Sequence[Scoped] = hot.read_scoped(reader, keys, touch=False) if hot else [None] * len(keys)
         found: dict[Key, MemoryItem] = {}
         for key, state, entry in zip(keys, states, spooled, strict=True):
-            newest = max(records[key], state, key=_version) if isinstance(state, Record) else state or records[key]
+            newest = max(state, records[key], key=_version) if isinstance(state, Record) else state or records[key]
             kept = _scoped(newest, entry, own=key.persona == reader)
             if kept is not None and (hot or kept.version >= self._known.get(key, 0)):
                 self._saw(kept.version)
@@ -271,12 +271,12 @@ class Front:
 
     def spooled(self, personas: Sequence[str]) -> list[MemoryItem]:
         """What waits in the spool, the newest of each persona."""
+        if self._nothing_waits():
+            return []
         return [record.item for persona in personas for record in self.waiting(persona)]
 
     def waiting(self, persona: str) -> list[Record]:
-        """The persona's newest writes that wait in the spool, at most PENDING."""
-        if self._nothing_waits():
-            return []
+        """The persona's newest writes that wait in the spool, at most PENDING. Raises: Unavailable."""
         entries = self._spool.pending(persona, PENDING)
         return [Record(entry.item, entry.version) for entry in entries if entry.item is not None]
 
