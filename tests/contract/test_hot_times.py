@@ -85,6 +85,7 @@ def test_it_moves_with_its_time_and_leaves_when_it_is_archived_or_forgotten(hot:
     assert found(hot) == ["m3", "m2", "m1"]
     hot.forget([key_of(at(3))])
     assert found(hot) == ["m2", "m1"]
+    assert hot.waiting("athena", ALL, 3).end is None
     archive_all(hot)
     assert found(hot) == []
     hot.replace(at(5, id="m2"), version_of(hot, at(2)))
