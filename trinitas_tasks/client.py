@@ -45,7 +45,8 @@ OPERATOR: Final = "operator"
 """Who asks for everybody without being one of them."""
 ROSTER_MS: Final = 2000
 """How long is waited for the workers to say whether there is a persona."""
-DEFINE_MS: Final = 60_000
+DEFINE_MS: Final = 30_000
+"""An ingest worker may be at a batch, and then loads a model."""
 SEARCH_SHARE: Final = 0.9
 """The part of a recall's deadline that the workers have: in the rest it is answered without them."""
 
@@ -227,7 +228,7 @@ class MemoryClient:
         }
         changes = {name: value for name, value in given.items() if value is not ...}
         key = Key(self._scope(persona), check_id(id))
-        item, changed = update.update(
+        item, replaced = update.update(
             key,
             lambda item: self._admission.changed(item, changes),
             front=self._front,
@@ -235,10 +236,10 @@ class MemoryClient:
             archive=self._archive,
             fetch=self._fetch,
         )
-        if changed:
+        if replaced.nudge:
             self._dispatcher.tell("ingest")
-            if not self._settings.async_writes:
-                self._wait_archived([key])
+        if replaced.version and not self._settings.async_writes:
+            self._wait_archived([key])
         return item
 
     def forget(self, id: str, *, persona: str | None = None) -> None:

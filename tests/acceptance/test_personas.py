@@ -16,12 +16,13 @@ from tests.acceptance.conftest import Run
 from tests.support import wait_until
 from trinitas_tasks import MemoryClient, Settings
 from trinitas_tasks.model import utc_now
+from trinitas_tasks.policy.personas import Persona
 
 TEXT = "The ferry to the island leaves at noon."
 
 
 @pytest.fixture
-def iris(trinitas: Run) -> str:
+def iris(trinitas: Run, operator: MemoryClient) -> Iterator[str]:
     """A persona with its own routing and rules."""
     name = f"iris-{uuid4().hex[:8]}"
     done = trinitas(
@@ -29,7 +30,8 @@ def iris(trinitas: Run) -> str:
         "--rules", json.dumps({"archive_days": 2}),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return name
+    yield name
+    operator.define(Persona(name=name))  # a model of its own concerns everybody: the doctor looks at it
 
 
 @pytest.fixture

@@ -149,3 +149,14 @@ def test_a_log_is_remembered_from_a_pipe_and_the_stack_tells_its_state(
     assert differences("top", looked) == []
     assert {worker["queues"][0] for worker in looked["workers"]} == {"search", "ingest", "lifecycle"}
     assert looked["counts"]["written"] > 0
+    typed = {"_TRINITAS_COMPLETE": "complete_bash", "COMP_WORDS": f"trinitas list -p {persona[:4]}", "COMP_CWORD": "3"}
+    done = subprocess.run(
+        [TRINITAS],
+        env={**environment(home), "TRINITAS_HOME": str(home), **typed},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert persona in done.stdout.split()
+    assert done.stderr == ""

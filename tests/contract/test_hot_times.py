@@ -81,7 +81,7 @@ def test_it_moves_with_its_time_and_leaves_when_it_is_archived_or_forgotten(hot:
     put(hot, at(1), at(2), at(3))
     put(hot, at(9, id="m1"))
     assert found(hot) == ["m1", "m3", "m2"]
-    assert hot.replace(at(2, id="m1"), version_of(hot, at(1)))
+    assert hot.replace(at(2, id="m1"), version_of(hot, at(1))).version
     assert found(hot) == ["m3", "m2", "m1"]
     hot.forget([key_of(at(3))])
     assert found(hot) == ["m2", "m1"]

@@ -14,7 +14,8 @@ import pytest
 from tests.integration.site import Site, breaker
 from tests.support import Valkey, wait_until
 from trinitas_tasks.errors import DeadlineExceeded, Unavailable
-from trinitas_tasks.tasks.dispatch import CeleryDispatcher
+from trinitas_tasks.tasks.activity import Activity, Doing
+from trinitas_tasks.tasks.dispatch import CeleryDispatcher, doing
 
 
 @pytest.fixture
@@ -35,6 +36,23 @@ def dispatcher(server: Valkey, tmp_path: Path) -> Iterator[CeleryDispatcher]:
 def test_nobody_to_ask_is_told_at_the_deadline(dispatcher: CeleryDispatcher) -> None:
     with pytest.raises(DeadlineExceeded, match="no worker answered count within 300 ms"):
         dispatcher.ask("count", ["athena"], deadline_ms=300)
+
+
+def test_messages_that_wait_are_counted_by_queue_and_a_broker_that_is_away_is_told(
+    dispatcher: CeleryDispatcher, server: Valkey
+) -> None:
+    for job in ("ingest", "ingest", "prune"):
+        dispatcher.tell(job)
+    assert dispatcher.activity() == Activity({"search": 0, "ingest": 2, "lifecycle": 1}, ())
+    server.kill()
+    with pytest.raises(Unavailable, match="the broker at"):
+        dispatcher.activity()
+
+
+def test_what_a_worker_says_of_its_tasks_is_told_in_short() -> None:
+    request = {"name": "trinitas.search", "args": "persona: athena, text: (16 characters)", "time_start": 100.0}
+    assert doing(request, 101.5) == Doing("search", "persona: athena, text: (16 characters)", 1.5)
+    assert doing({"name": "trinitas.ingest", "args": "()", "time_start": None}, 101.5) == Doing("ingest", "", 0.0)
 
 
 @pytest.mark.parametrize("when", ["before", "while waiting"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 from mcp.client.client import Client
 
@@ -100,7 +101,8 @@ def agents(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
 def test_it_says_hello_without_a_stack_and_works_when_there_is_one(
     agents: Callable[..., Agent], tmp_path: Path, valkey: Valkey, namespace: str
 ) -> None:
-    agent = agents(TRINITAS_NAMESPACE=namespace)
+    """And writes nothing but the protocol, whatever it is told."""
+    agent = agents(TRINITAS_NAMESPACE=namespace, TRINITAS_DEADLINE_MS="100")
     assert agent.hello()["serverInfo"]["name"] == "trinitas"
     worked, told = agent.use("remember", content="too early")
     assert (worked, told) == (False, told)
@@ -113,6 +115,14 @@ def test_it_says_hello_without_a_stack_and_works_when_there_is_one(
     assert worked, told
     mine = told.rpartition(" ")[2].rstrip(".")
     assert "in time" in agent.use("get", id=mine)[1]
+    assert agent.process.stdin is not None
+    agent.process.stdin.write("no JSON\n\n[]\n{}\n" + "[" * 10_000 + "\n")
+    assert not agent.use("recall", query="x")[0]  # nobody serves it
+    agent.process.stdin.close()
+    assert agent.ended()[0] == 0
+    assert agent.process.stdout is not None
+    for line in [*agent.heard, *agent.process.stdout.read().splitlines()]:
+        assert json.loads(line)["jsonrpc"] == "2.0"
 
 
 def test_it_goes_on_when_redis_was_started_again(agents: Callable[..., Agent], tmp_path: Path, namespace: str) -> None:
@@ -156,28 +166,21 @@ def test_it_ends_at_once_whatever_goes_on(
     assert time.monotonic() - began < 3
 
 
-def test_nothing_but_the_protocol_is_on_its_output(
-    agents: Callable[..., Agent], redis_url: str, namespace: str
-) -> None:
-    agent = agents(REDIS_URL=redis_url, TRINITAS_NAMESPACE=namespace, TRINITAS_DEADLINE_MS="100")
-    agent.hello()
-    assert agent.process.stdin is not None
-    agent.process.stdin.write("no JSON\n\n[]\n{}\n" + "[" * 10_000 + "\n")
-    agent.use("memory_stats")
-    agent.use("recall", query="x")  # nobody serves it
-    agent.process.stdin.close()
-    assert agent.ended()[0] == 0
-    assert agent.process.stdout is not None
-    for line in [*agent.heard, *agent.process.stdout.read().splitlines()]:
-        assert json.loads(line)["jsonrpc"] == "2.0"
-
-
-def test_bad_settings_are_told_to_whoever_calls(agents: Callable[..., Agent]) -> None:
-    agent = agents(TRINITAS_DEADLINE_MS="soon")
-    agent.hello()
-    worked, told = agent.use("health")
-    assert not worked
-    assert "TRINITAS_DEADLINE_MS from environment" in told
+def test_over_http_it_says_where_it_is_and_a_hangup_ends_it(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TRINITAS_HOME": str(tmp_path)}
+    with subprocess.Popen(
+        [TRINITAS, "mcp", "--http", "--port", "0"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address.endswith("/mcp")
+        wait_until(lambda: httpx2.get(address.replace("/mcp", "/health")).json() == {"status": "ok"})
+        assert httpx2.post(address, json={}).status_code == 401
+        process.send_signal(signal.SIGHUP)
+        _, told = process.communicate(timeout=5)
+    assert process.returncode == 129
+    assert told.startswith("nobody can come in yet: `trinitas token create ")
 
 
 def test_a_call_that_is_given_up_frees_its_thread_long_before_its_deadline(
@@ -186,7 +189,7 @@ def test_a_call_that_is_given_up_frees_its_thread_long_before_its_deadline(
     settings = load_settings(
         folder=tmp_path, overrides={"home": tmp_path, "redis_url": redis_url, "namespace": namespace}
     )
-    hallway = Hallway(lambda: settings, "mcp")
+    hallway = Hallway(lambda: settings, "mcp", users=True)
     server = MemoryServer(hallway.door)
 
     async def give_up() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.support import memory
@@ -30,6 +34,7 @@ class Machine:
 
     def ask(self) -> str:
         self.asked += 1
+        os.sched_yield()  # another thread may come in between
         if isinstance(self.answer, TrinitasError):
             raise self.answer
         return self.answer if isinstance(self.answer, str) else self.answer.to_json()
@@ -172,6 +177,18 @@ def test_the_workers_are_asked_once_for_a_while(machine: Machine) -> None:
     assert machine.known("nyx")
     assert not machine.known("nix")
     assert machine.asked == 2
+
+
+def test_several_who_ask_at_a_time_have_one_answer(machine: Machine) -> None:
+    together = threading.Barrier(4)
+
+    def ask(name: str) -> bool:
+        together.wait()
+        return machine.known(name)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, ["nix", "nox", "nax", "nux"])) == [False] * 4
+    assert machine.asked == 1
 
 
 def test_where_redis_is_away_a_name_is_taken(machine: Machine) -> None:

@@ -115,13 +115,17 @@ class Clients(RuleBasedStateMachine):
             tier = getattr(self.world, name)
             tier.away, tier.answers_lost = False, 0
 
+    def said(self, text: str) -> dict[str, Any]:  # noqa: ARG002 - for those who say more
+        """What else is said of the memory of this text."""
+        return {}
+
     # What clients do.
 
     @rule(key=KEYS, who=st.sampled_from((0, 1)))
     def remember(self, key: Key, who: int) -> None:
         text = f"fact{next(self.texts)} about herons"
         try:
-            self.clients[who].remember(text, id=key.id, persona=key.persona)
+            self.clients[who].remember(text, id=key.id, persona=key.persona, **self.said(text))
         except Transient:
             # not acknowledged: it may have been kept all the same
             self._ambiguous(key, text)
@@ -149,7 +153,7 @@ class Clients(RuleBasedStateMachine):
         if content is None:
             client.forget(key.id, persona=key.persona)
         else:
-            client.remember(content, id=key.id, persona=key.persona)
+            client.remember(content, id=key.id, persona=key.persona, **self.said(content))
         self._acknowledged(key, content)
         for name, was in zip(TIERS, away, strict=True):
             getattr(self.world, name).away = was

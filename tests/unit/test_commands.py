@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -83,6 +84,34 @@ def test_an_unknown_persona_is_told_the_nearest(command: str, trinitas: CommandL
     assert "did you mean athena?" in done.err
 
 
+@pytest.mark.parametrize("command", ["reindex", "consolidations", "dead-letters list", "export x.jsonl", "import y"])
+def test_so_where_a_persona_may_be_left_out(command: str, trinitas: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "y").write_text('{"content": "x"}\n')
+    done = trinitas(*command.split(), "-p", "atena")
+    assert (done.code, done.out) == (1, "")
+    assert "did you mean athena?" in done.err
+    assert trinitas("personas", "--json").told[1]["memories"] == 0
+
+
+def test_who_acts_for_one_persona_exports_and_imports_their_memories_only(
+    trinitas: CommandLine, tmp_path: Path
+) -> None:
+    everybodys, own = tmp_path / "all.jsonl", tmp_path / "own.jsonl"
+    for name in ("athena", "hestia"):
+        trinitas("remember", f"A secret of {name}.", "-p", name)
+    assert trinitas("export", str(everybodys), "--json").told["memories"] == 2
+    assert trinitas("export", str(own), "--json", TRINITAS_PERSONA="athena").told["memories"] == 1
+    assert "hestia" not in own.read_text()
+    for line in (("export", "x.jsonl", "-p", "hestia"), ("import", str(everybodys), "-p", "hestia"), ("backup",)):
+        refused = trinitas(*line, TRINITAS_PERSONA="athena")
+        assert (refused.code, "acts for athena only" in refused.err or "only for athena" in refused.err) == (1, True)
+    told = trinitas("import", str(everybodys), "--json", TRINITAS_PERSONA="athena").told
+    assert (told["persona"], told["good"]) == ("athena", 1)
+    (tmp_path / "others.jsonl").write_text('{"content": "x", "persona": "hestia"}\n')
+    bad = trinitas("import", "others.jsonl", TRINITAS_PERSONA="athena")
+    assert (bad.code, "belongs to another persona" in bad.err) == (1, True)
+
+
 def test_what_is_done_is_in_the_audit(trinitas: CommandLine) -> None:
     given = kept(trinitas)
     trinitas("edit", given, *OF_ATHENA, "--importance", "0.9")
@@ -123,7 +152,11 @@ def test_the_nearest_command_and_option_are_suggested(trinitas: CommandLine) -> 
 
 def dated(trinitas: CommandLine) -> None:
     """Memories of three times of two days, the last with a control character."""
-    for day, content in (("06T09:00", "Stand-up."), ("06T14:03", MOVED), ("07T08:30", "Deployed \x1b[31mred\x1b[0m.")):
+    for day, content in (
+        ("06T09:00", "Stand-up."),
+        ("06T14:03", MOVED),
+        ("07T08:30", "Deployed \x1b[31mred\x1b[0m.\x07"),
+    ):
         kept(trinitas, content, "--at", f"2026-05-{day}", "--tag", "ops")
 
 
@@ -144,6 +177,14 @@ def test_a_list_in_a_pipe_has_a_line_each_and_cuts_nothing(trinitas: CommandLine
     assert done.out.count("\n") == 1
     assert (kind, memory_id, len(words), words[-1]) == ("episodic", given, 301, "end")
     assert datetime.fromisoformat(time) == datetime(2026, 5, 6, 14, 3).astimezone()
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_no_word_of_a_table_is_cut(columns: int, trinitas: CommandLine) -> None:
+    shown = trinitas("config", columns=columns, SQLITE_PATH="/srv/a-folder-with-a-long-name/archive.db").out
+    assert "…" not in shown
+    assert "/srv/a-folder-with-a-long-name/archive.db" in shown
+    assert ("setting" in shown) == (columns == 200)
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
@@ -183,7 +224,8 @@ def test_no_memory_commands_a_terminal(trinitas: CommandLine) -> None:
     for command in (("list",), ("timeline",), ("recall", "deployed"), ("get", newest), ("forget", newest)):
         shown = trinitas(*command, *OF_ATHENA, columns=80, stdin="n\n")
         assert "Deployed" in shown.out + shown.err
-        assert "\x1b[31m" not in shown.out + shown.err.replace("\x1b[31merror", "")
+        assert "\x1b[31m" not in shown.out + shown.err
+        assert "\x07" not in shown.out + shown.err
 
 
 # Forgetting.

@@ -35,7 +35,7 @@ def patient(ended: threading.Event) -> Callable[[], None]:
 
     def work() -> None:
         try:
-            while True:
+            for _ in range(5000):
                 patience.check()
                 time.sleep(0.001)
         finally:
@@ -115,17 +115,15 @@ async def test_more_than_can_wait_is_refused(two: Calls) -> None:
         held.set()
 
 
-async def test_whoever_waited_too_long_is_told() -> None:
-    one, held = Calls(1, wait_seconds=0.01), threading.Event()
+async def test_whoever_waited_too_long_is_told_before_its_turn() -> None:
+    one, held, begun = Calls(1, wait_seconds=0.01), threading.Event(), []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(one.run, lambda: held.wait(5))
         await anyio.sleep(0)
-
-        async def late() -> None:
-            with pytest.raises(Overloaded, match="kept this one waiting too long"):
-                await one.run(lambda: None)
-
-        tasks.start_soon(late)
-        await anyio.sleep(0.05)
+        with pytest.raises(Overloaded, match="kept this one waiting too long"):
+            await one.run(lambda: begun.append("it"))
+        assert not held.is_set()
         held.set()
+    assert not begun
+    wait_until(lambda: one.pending == 0)
     one.close()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.isolation import isolated
 from trinitas_tasks.client import MemoryClient
-from trinitas_tasks.errors import SettingsError
+from trinitas_tasks.errors import Forbidden, SettingsError
 from trinitas_tasks.interfaces.mcp.hallway import Hallway
 from trinitas_tasks.policy.access import Principal
 from trinitas_tasks.settings import load_settings
@@ -23,7 +23,7 @@ class House:
         self.folder = folder
         self.stack = folder / "home" / "run" / "stack.json"
         self.stack.parent.mkdir(parents=True)
-        self.hallway = Hallway(lambda: load_settings(folder=folder), "mcp")
+        self.hallway = Hallway(lambda: load_settings(folder=folder), "mcp", users=True)
 
     def starts(self, port: int) -> None:
         told = {"redis_url": f"redis://127.0.0.1:{port}/0", "chromadb_host": "127.0.0.1", "chromadb_port": 1}
@@ -96,3 +96,14 @@ def test_a_door_is_of_whom_the_transport_let_in_or_of_this_machines_user(
     with house.hallway.door(None) as door:
         assert (door.principal.name.partition(" ")[0], door.principal.sole()) == ("user", "hestia")
     house.hallway.close()
+
+
+def test_where_tokens_are_needed_somebody_without_one_is_nobody(house: House) -> None:
+    """Whatever a transport forgets to say."""
+    house.starts(1)
+    guarded = Hallway(lambda: load_settings(folder=house.folder), "http", users=False)
+    with pytest.raises(Forbidden), guarded.door(None):
+        pass
+    with guarded.door(Principal("token x")) as door:
+        assert door.name == "http"
+    guarded.close()

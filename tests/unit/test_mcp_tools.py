@@ -75,6 +75,17 @@ async def test_what_is_told_as_text_says_the_same(served: Served) -> None:
         assert text_of(nothing) == "Nothing was found."
 
 
+async def test_what_a_memory_says_is_told_as_it_is(served: Served) -> None:
+    """Only what the server says by itself is kept from telling where files are."""
+    said = "the key is in /etc/trinitas/keys/a.pem, see https://example.com/a/b and ~/.config/x/y"
+    async with served.connected() as client:
+        mine = await remembered(client, said)
+        told = await client.call_tool("trinitas_get", {"id": mine, "persona": "athena"})
+        assert said in text_of(told)
+        complaint = await refused(client, "recall", query="x", persona="athena", since="/etc/trinitas/keys/a.pem")
+        assert "/etc" not in complaint
+
+
 async def test_a_memory_changes_is_judged_pinned_and_forgotten(served: Served, era: str) -> None:
     async with served.connected(era) as client:
         mine = await remembered(client)
@@ -115,7 +126,8 @@ async def test_several_personas_are_searched(served: Served) -> None:
         assert contents(kinds) == ["The harbour opens at nine."]
         sure = await used(client, "semantic_search", query="The harbour opens at nine.")
         assert contents(sure)[0] == "The harbour opens at nine."
-        assert all(each["relevance"] >= 0.7 for each in sure["memories"])
+        assert all(max(each["relevance"], each["similarity"]) >= 0.7 for each in sure["memories"])
+        assert not contents(await used(client, "semantic_search", query="zeppelin", min_similarity=1.0))
         unsure = await used(client, "semantic_search", query="harbour food", min_similarity=0.0)
         assert set(contents(unsure)) == both
 
@@ -135,7 +147,7 @@ async def test_whoever_acts_for_one_persona_need_not_name_it(bench: Bench) -> No
     served.close()
 
 
-async def test_tools_are_listed_and_used_by_right(bench: Bench) -> None:
+async def test_tools_are_refused_without_the_right(bench: Bench) -> None:
     served = Served(bench, Principal("token x", frozenset({Right.READ})))
     async with served.connected() as client:
         for tool in ("remember", "consolidate", "share_memory"):

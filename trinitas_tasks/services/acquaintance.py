@@ -39,6 +39,7 @@ class Acquaintance:
         self._ask = ask
         self._clock = clock
         self._lock = threading.Lock()
+        self._asking = threading.Lock()
         self._met: dict[str, None] = {}
         self._read: tuple[Roster | None, float] = None, 0.0
         self._told: tuple[Roster | TrinitasError | None, float] = None, 0.0
@@ -100,7 +101,11 @@ class Acquaintance:
         return bool(self._hot.pending(name, 1) or self._spool.pending(name, 1))
 
     def _asked(self) -> Roster:
-        """The workers' answer. One that did not come is not waited for again and again."""
+        """The workers' answer, for all who wait for it. One that did not come is not waited for again and again."""
+        with self._asking:
+            return self._answered()
+
+    def _answered(self) -> Roster:
         answer, until = self._told
         if answer is None or self._clock() > until:
             seconds = ASKED_SECONDS

@@ -15,7 +15,7 @@ from trinitas_tasks.services import granted
 from trinitas_tasks.services.archived import load_ahead
 from trinitas_tasks.services.replay import replay
 from trinitas_tasks.tiers.archive.interface import Reader
-from trinitas_tasks.tiers.hot.interface import Barred, Gone, HotTier, Write, Written
+from trinitas_tasks.tiers.hot.interface import Barred, Gone, HotTier, Replaced, Write, Written
 from trinitas_tasks.tiers.spool.interface import Entry, Spool
 
 logger = logging.getLogger(__name__)
@@ -219,14 +219,13 @@ class Front:
                 self._saw(found.version)
         return kept
 
-    def replace(self, item: MemoryItem, version: int, generation: int | None) -> int:
-        """Write a memory in place of this version of it (see HotTier); the new version, 0 where it is another by now.
-        Raises: Unavailable, Overloaded."""
-        new = self._hot.replace(item, version, generation=generation, above=self.seen)
-        if new:
-            self._saw(new)
-            self._know(Key(item.persona, item.id), new)
-        return new
+    def replace(self, item: MemoryItem, version: int, generation: int | None) -> Replaced:
+        """Write a memory in place of this version of it (see HotTier). Raises: Unavailable, Overloaded."""
+        replaced = self._hot.replace(item, version, generation=generation, above=self.seen, tells=True)
+        if replaced.version:
+            self._saw(replaced.version)
+            self._know(Key(item.persona, item.id), replaced.version)
+        return replaced
 
     def current(self, reader: str, records: Mapping[Key, Record], hot: HotTier | None) -> dict[Key, MemoryItem]:
         """What counts now of memories that were found in these states, as far as the reader may see them: the newest of
@@ -236,7 +235,7 @@ class Front:
         states: Sequence[Scoped] = hot.read_scoped(reader, keys, touch=False) if hot else [None] * len(keys)
         found: dict[Key, MemoryItem] = {}
         for key, state, entry in zip(keys, states, spooled, strict=True):
-            newest = max(records[key], state, key=_version) if isinstance(state, Record) else state or records[key]
+            newest = max(state, records[key], key=_version) if isinstance(state, Record) else state or records[key]
             kept = _scoped(newest, entry, own=key.persona == reader)
             if kept is not None and (hot or kept.version >= self._known.get(key, 0)):
                 self._saw(kept.version)
@@ -271,12 +270,12 @@ class Front:
 
     def spooled(self, personas: Sequence[str]) -> list[MemoryItem]:
         """What waits in the spool, the newest of each persona."""
+        if self._nothing_waits():
+            return []
         return [record.item for persona in personas for record in self.waiting(persona)]
 
     def waiting(self, persona: str) -> list[Record]:
-        """The persona's newest writes that wait in the spool, at most PENDING."""
-        if self._nothing_waits():
-            return []
+        """The persona's newest writes that wait in the spool, at most PENDING. Raises: Unavailable."""
         entries = self._spool.pending(persona, PENDING)
         return [Record(entry.item, entry.version) for entry in entries if entry.item is not None]
 

@@ -38,7 +38,7 @@ def timeline(
     items: dict[Key, MemoryItem] = {}
     for _ in range(STEPS):
         found, end = reading.step(span)
-        items = found | items  # what moves meanwhile stays where it was met
+        items |= found  # what has moved meanwhile is where it is now
         if end is None or len(items) > asked.limit:
             break
         span = span.beyond(end)
@@ -95,12 +95,20 @@ class _Reading:
 
     def _spooled(self, span: Span, limit: int) -> Stretch:
         if self.spooled is None:
-            self.spooled = self.front.waiting(self.asked.persona)
-            if len(self.spooled) == PENDING:
-                self.degraded[f"spool: only the newest {PENDING:,} of the writes that wait there were looked at"] = None
+            self.spooled = self._waiting()
         its = {Place.of(record.item): record for record in self.spooled}
         places = span.first(filter(span.holds, its), limit)
         return Stretch([its[place] for place in places], _last(places, limit))
+
+    def _waiting(self) -> Sequence[Record]:
+        try:
+            found = self.front.waiting(self.asked.persona)
+        except Unavailable as error:
+            self.degraded[f"spool: {error}"] = None
+            return ()
+        if len(found) == PENDING:
+            self.degraded[f"spool: only the newest {PENDING:,} of the writes that wait there were looked at"] = None
+        return found
 
     def _unarchived(self, span: Span, limit: int) -> list[Stretch]:
         if self.hot is None:

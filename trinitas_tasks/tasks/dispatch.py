@@ -12,7 +12,6 @@ from weakref import WeakSet
 from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import AsyncResult
-from kombu.exceptions import ChannelError
 
 from trinitas_tasks.errors import DeadlineExceeded, TrinitasError, Unavailable
 from trinitas_tasks.settings import Settings, hide_password
@@ -130,10 +129,10 @@ class CeleryDispatcher:
         """See Dispatcher."""
         queues = self._asked_broker(self._queues)
         # who is known to be there is waited for no longer than it takes
-        doing = self._asked_broker(lambda: self._inspect(limit=len(queues)).active(safe=True) or {}) if queues else {}
+        active = self._asked_broker(lambda: self._inspect(limit=len(queues)).active(safe=True) or {}) if queues else {}
         now = time.time()
         workers = tuple(
-            Worker(name, served, tuple(_doing(each, now) for each in doing.get(name, ())))
+            Worker(name, served, tuple(doing(each, now) for each in active.get(name, ())))
             for name, served in sorted(queues.items())
         )
         return Activity(self._asked_broker(self._waiting), workers)
@@ -158,7 +157,8 @@ class CeleryDispatcher:
 
     def _waiting(self) -> dict[str, int]:
         with self._app.connection_for_read() as connection, connection.channel() as channel:
-            return {queue: _length(channel, queue) for queue in QUEUES}
+            # not passive: kombu looks for the queue under its name without our prefix then, and finds none
+            return {queue: int(channel.queue_declare(queue).message_count) for queue in QUEUES}
 
     def close(self) -> None:
         """See Dispatcher."""
@@ -170,14 +170,7 @@ class CeleryDispatcher:
             backend.client.connection_pool.disconnect()
 
 
-def _length(channel: Any, queue: str) -> int:
-    try:
-        return int(channel.queue_declare(queue, passive=True).message_count)
-    except ChannelError:  # on Redis a queue is there as long as something is in it
-        return 0
-
-
-def _doing(request: Mapping[str, Any], now: float) -> Doing:
+def doing(request: Mapping[str, Any], now: float) -> Doing:
     """What a worker says of a task that it runs."""
     since = request.get("time_start")
     asked = str(request.get("args") or "").removeprefix("()")

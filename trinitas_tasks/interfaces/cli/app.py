@@ -45,7 +45,7 @@ Try it:
 
 `trinitas COMMAND --help` shows examples of each."""
 EPILOG: Final = (
-    "Exit codes: 0 done, 1 it could not be done or is not there, 2 a wrong command line, 3 nothing runs (status, top), "
+    "Exit codes: 0 done, 1 it could not be done or is not there, 2 a wrong command line, 3 nothing runs (status), "
     "130 Ctrl-C. With --json an error is one line of JSON on standard error. NO_COLOR and FORCE_COLOR are heeded."
 )
 

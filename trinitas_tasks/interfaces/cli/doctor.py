@@ -41,8 +41,9 @@ def doctor(home: Home = None, as_json: output.Json = False) -> None:
         output.show_json({"ok": ok, "findings": [asdict(each) for each in findings]})
     else:
         for each in findings:
-            output.say((f"{each.level:<{WIDTH}}", output.STYLES[each.level]), f"  {each.name}: {each.found}")
+            level = (f"{each.level:<{WIDTH}}", output.STYLES[each.level])
+            output.say(level, f"  {each.name}: {each.found}", indent=WIDTH + 2)
             if each.advice:
-                output.say(f"{'':<{WIDTH}}  → {each.advice}")
+                output.say(f"{'':<{WIDTH}}  → {each.advice}", indent=WIDTH + 4)
     if not ok:
         raise typer.Exit(1)

@@ -111,7 +111,7 @@ def timeline(
         trinitas timeline -p athena --on yesterday
         trinitas timeline -p athena --since 2026-05-01 --before 2026-05-08
 
-    Without --on and --since the latest. Times are those of this machine's zone.
+    Without --on and --since the latest, and --after goes on with what was before. Times are of this machine's zone.
     """
     if on is not None and (since is not None or before is not None):
         raise typer.BadParameter("either --on, or --since and --before", param_hint="--on")

@@ -132,7 +132,8 @@ def why(id: Id, persona: Persona = None, home: Home = None, as_json: output.Json
     output.say(
         f"used: {known['accesses']} times, last {known['last_use'][:19]} UTC ({known['unused_days']:g} days ago)"
     )
-    output.say(f"importance: {importance['now']} now, {importance['stored']} stored, {importance['own']} given")
+    stored = "not yet" if importance["stored"] is None else importance["stored"]
+    output.say(f"importance: {importance['now']} now, {stored} stored, {importance['own']} given")
     for name, value in importance["parts"].items():
         feature = importance["features"].get(name)
         output.say(f"    {value:+.2f}  {name}" + ("" if feature is None else f" ({feature:.2f})"))

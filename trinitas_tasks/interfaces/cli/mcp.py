@@ -164,7 +164,7 @@ def _over_stdio(home: Path | None) -> NoReturn:
         from trinitas_tasks.interfaces.mcp.server import MemoryServer  # noqa: PLC0415
     gc.freeze()
     gc.enable()
-    hallway = Hallway(lambda: settings_of(home), "mcp")
+    hallway = Hallway(lambda: settings_of(home), "mcp", users=True)
     stopped = stdio.serve(MemoryServer(hallway.door, greeted=hallway.warm))
     hallway.close()
     _end(0 if stopped is None else SHELL_OFFSET + stopped)
@@ -184,7 +184,7 @@ def _over_http(
         from trinitas_tasks.interfaces.mcp.hallway import Hallway  # noqa: PLC0415
         from trinitas_tasks.interfaces.mcp.server import MemoryServer  # noqa: PLC0415
     settings = settings_of(home)
-    hallway = Hallway(lambda: settings_of(home), "http")
+    hallway = Hallway(lambda: settings_of(home), "http", users=not tokens)
     bounds = http.Bounds(at.getsockname()[1], hosts, origins, settings.max_content_kb * 1024 * ESCAPED + OVERHEAD)
     application = http.application(MemoryServer(hallway.door), _gate(settings) if tokens else None, bounds)
     hallway.warm()

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, TextIO, TypeAlias
 
 import typer
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -103,11 +104,17 @@ def show_json(value: Any) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows below their titles."""
+    """Rows below their titles; where a terminal would have to cut words for that, what belongs together in lines."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*map(visible, row))
-    show(table)
+    out = console()
+    if Measurement.get(out, out.options.update(width=PIPE_COLUMNS), table).minimum <= out.width:
+        show(table)
+        return
+    for first, *others in rows:
+        named = [(name, value) for name, value in zip(columns[1:], others, strict=True) if value]
+        say((first, "bold"), *(part for name, value in named for part in ((f"  {name} ", "dim"), value)), indent=2)
 
 
 def show_fields(fields: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ import termios
 import time
 import tty
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -88,16 +88,17 @@ def _show(aside: ThreadPoolExecutor, monitor: Monitor, every: float, signals: St
     from trinitas_tasks.interfaces.cli import screen  # noqa: PLC0415 - see above
 
     console = output.console()
-    coming = aside.submit(monitor.look)
+    coming: Future[Look] | None = None
     due, shown, size = 0.0, None, console.size
     with _keys() as typed, Live(console=console, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
         live.update(screen.waiting(), refresh=True)
         while QUIT not in typed(TICK_SECONDS):
             signals.check()
-            news = coming.done() and time.monotonic() >= due
-            if news:
-                shown = coming.result()
+            if coming is None and time.monotonic() >= due:
                 coming, due = aside.submit(monitor.look), time.monotonic() + every
+            news = coming is not None and coming.done()
+            if coming is not None and news:
+                shown, coming = coming.result(), None
             if shown is not None and (news or size != console.size):
                 size = console.size
                 live.update(screen.fitted(shown, size.width), refresh=True)

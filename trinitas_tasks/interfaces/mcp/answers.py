@@ -40,7 +40,7 @@ class FoundMemory(BaseModel):
 
     relevance: float = Field(description="0 to 1; 0.5 is as typical of right answers as of wrong ones that come near")
     similarity: float | None = Field(
-        description="cosine of the meanings, where it is known; not comparable across languages"
+        description="of the meanings, 0 to 1, where it is known: (1 + cosine) / 2; not comparable across languages"
     )
     memory: MemoryData
     says_the_same: list[str] = Field(description="ids of near-duplicates that it stands for")

@@ -64,7 +64,7 @@ class Recall(Arguments):
     since: fields.Since = None
     before: fields.Before = None
     min_importance: fields.MinImportance = 0.0
-    min_similarity: fields.MinSimilarity = 0.0
+    min_relevance: fields.MinRelevance = 0.0
     include_archived: Annotated[
         bool, Field(description="Also old and faded memories; those that are found come back.")
     ] = False
@@ -150,6 +150,7 @@ class Timeline(Arguments):
     before: fields.Before = None
     types: fields.Types = None
     tags: fields.AnyTags = None
+    min_importance: fields.MinImportance = 0.0
     limit: fields.Limit = 20
     oldest_first: Annotated[bool, Field(description="Begin with the oldest instead of the newest.")] = False
     after: fields.After = None

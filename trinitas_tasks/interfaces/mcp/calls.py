@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
@@ -28,9 +27,10 @@ WAIT_SECONDS: Final = 10.0
 class Calls:
     """Runs calls, so many at a time. One that is cancelled gives its thread back as soon as it can be broken off."""
 
-    def __init__(self, most: int, *, wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(self, most: int, *, waiting: int = WAITING, wait_seconds: float = WAIT_SECONDS) -> None:
+        """For each thread ``waiting`` calls may wait, each for ``wait_seconds``."""
         self._threads = ThreadPoolExecutor(most, thread_name_prefix="call")
-        self._room = most * (1 + WAITING)
+        self._room = most * (1 + waiting)
         self._wait_seconds = wait_seconds
         self._lock = threading.Lock()
         self.pending = 0
@@ -39,26 +39,33 @@ class Calls:
     async def run(self, work: Callable[[], T]) -> T:
         """What it returns. Raises: Overloaded, and what it raises."""
         given_up = threading.Event()
-        begin_by = time.monotonic() + self._wait_seconds
+        late = False
 
-        def timely() -> T:
+        def counted() -> T:
             try:
-                if time.monotonic() > begin_by:
-                    raise Overloaded("other calls kept this one waiting too long, and it was not begun: try again")
                 with giving_up(given_up):
                     return work()
             finally:
                 self._left()
 
+        def too_late() -> None:
+            nonlocal late
+            late = future.cancel()  # unless it has begun
+
         self._entered()
-        future = self._threads.submit(contextvars.copy_context().run, timely)
+        future = self._threads.submit(contextvars.copy_context().run, counted)
+        timer = asyncio.get_running_loop().call_later(self._wait_seconds, too_late)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             given_up.set()
-            if future.cancel():  # before it began
+            if late or future.cancel():  # before it began
                 self._left()
+            if late:
+                raise Overloaded("other calls kept this one waiting too long, and it was not begun") from None
             raise
+        finally:
+            timer.cancel()
 
     def _entered(self) -> None:
         with self._lock:

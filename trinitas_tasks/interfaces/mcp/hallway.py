@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
-from trinitas_tasks.errors import SettingsError, TrinitasError
+from trinitas_tasks.errors import Forbidden, SettingsError, TrinitasError
 
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.door import Door
@@ -40,13 +40,15 @@ class Opened:
 class Hallway:
     """One client and one ledger for the whole process. Thread-safe.
 
-    ``load`` gives the settings in force; ``name`` is what the audit calls the doors: mcp, http. Nothing is loaded
-    before the first call: a server says hello before Celery is imported, and before the stack that it serves is up.
+    ``load`` gives the settings in force; ``name`` is what the audit calls the doors: mcp, http. ``users``: somebody of
+    whom the transport knows nothing is this machine's user; else they are nobody. Nothing is loaded before the first
+    call: a server says hello before Celery is imported, and before the stack that it serves is up.
     """
 
-    def __init__(self, load: Callable[[], Settings], name: str) -> None:
+    def __init__(self, load: Callable[[], Settings], name: str, *, users: bool) -> None:
         self._load = load
         self._name = name
+        self._users = users
         self._lock = threading.Lock()
         self._opened: Opened | None = None
         self._stamp: Stamp = None
@@ -55,10 +57,12 @@ class Hallway:
     def door(self, principal: Principal | None) -> Iterator[Door]:
         """The door of a principal, or of this machine's user, for the length of the block.
 
-        Raises: SettingsError, as long as nothing says where Redis is.
+        Raises: Forbidden; SettingsError, as long as nothing says where Redis is.
         """
         from trinitas_tasks.interfaces.entering import user  # noqa: PLC0415 - see above
 
+        if principal is None and not self._users:
+            raise Forbidden("nobody comes in here without a token")
         opened = self._enter()
         try:
             yield opened.hall.door(principal or user(opened.settings), self._name)
@@ -74,8 +78,7 @@ class Hallway:
 
         server.listed_tools()
         try:
-            with self.door(None):
-                pass
+            self._leave(self._enter())
         except TrinitasError as error:
             logger.info("memories are out of reach: %s", error)
 

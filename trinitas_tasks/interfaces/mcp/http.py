@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -120,7 +122,7 @@ class Bearers:
     def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self._app = app
         self._gate = gate
-        self._checks = Calls(CHECKING)
+        self._checks = Calls(CHECKING, waiting=MOST_CONNECTIONS // CHECKING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         secret = _bearer(scope)
@@ -215,7 +217,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(app: Starlette, at: socket.socket, *, certificate: Path | None = None, key: Path | None = None) -> None:
-    """Serve until SIGINT or SIGTERM, which is raised again for whoever handles it. Raises: SettingsError."""
+    """Serve until SIGINT, SIGTERM or SIGHUP, which whoever handles it is told of, too. Raises: SettingsError."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -233,4 +235,15 @@ def serve(app: Starlette, at: socket.socket, *, certificate: Path | None = None,
         config.load()
     except OSError as error:  # ssl.SSLError is one
         raise SettingsError(f"TLS cannot be set up with {certificate} and {key or certificate}: {error}") from None
-    uvicorn.Server(config).run(sockets=[at])
+    server = uvicorn.Server(config)
+    handled = signal.getsignal(signal.SIGHUP)
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        """As the library does by itself with the others."""
+        server.should_exit = True
+        if callable(handled):
+            handled(number, frame)
+
+    if handled is not signal.SIG_IGN:  # that is how nohup asks for it
+        signal.signal(signal.SIGHUP, hang_up)
+    server.run(sockets=[at])

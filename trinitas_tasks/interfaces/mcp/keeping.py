@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from trinitas_tasks.interfaces.mcp import answers, arguments
+from trinitas_tasks.interfaces.mcp.refusals import scrubbed
 from trinitas_tasks.policy.hygiene import marked
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ MOST_DECISIONS: Final = 100
 
 def stats(door: Door, asked: arguments.Stats) -> answers.Statistics:
     """How many there are where."""
-    told = asdict(door.stats(persona=asked.persona))
+    found = door.stats(persona=asked.persona)
+    told = asdict(found) | {"degraded": list(map(scrubbed, found.degraded))}
     return answers.Statistics(**{name: told[name] for name in answers.Statistics.model_fields})
 
 
@@ -30,10 +32,12 @@ def consolidate(door: Door, asked: arguments.Consolidate) -> answers.Consolidate
     """Make working memories that are worth it last, and link near-duplicates."""
     done = door.run("consolidate", dry_run=asked.dry_run, persona=asked.persona)
     told = {name: done[name] for name in answers.Consolidated.model_fields}
-    return answers.Consolidated(**{**told, "decisions": done["decisions"][:MOST_DECISIONS]})
+    told |= {"decisions": done["decisions"][:MOST_DECISIONS], "errors": list(map(scrubbed, done["errors"]))}
+    return answers.Consolidated(**told)
 
 
 def health(door: Door, asked: arguments.Health) -> answers.Checked:  # noqa: ARG001 - every tool takes arguments
     """Whether everything works."""
     found = door.health()
-    return answers.Checked(ok=found.ok, parts=dict(found.parts), warnings=list(found.warnings))
+    parts = {part: problem and scrubbed(problem) for part, problem in found.parts.items()}
+    return answers.Checked(ok=found.ok, parts=parts, warnings=list(map(scrubbed, found.warnings)))

@@ -29,7 +29,7 @@ GUIDE: Final = """{who}
 Recall
 - At the start of a task, and before you answer from memory: trinitas_recall with a question in plain words. Ask again
   in other words, or by time with trinitas_timeline, before you conclude that nothing is known.
-- What others know: trinitas_memory_search with filters; trinitas_semantic_search if only what is nearly certain helps.
+- What others know: trinitas_memory_search with filters; trinitas_semantic_search by meaning.
 - Relevance 0.7 is nearly certain, below 0.3 it is about something else. `degraded`: something may be missing.
 
 Remember

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from trinitas_tasks.errors import InvalidQuery, Unavailable
 from trinitas_tasks.interfaces.mcp import answers, arguments
+from trinitas_tasks.interfaces.mcp.refusals import scrubbed
 from trinitas_tasks.interfaces.provenance import memory_data, several
 from trinitas_tasks.model import Key, utc_now
 from trinitas_tasks.policy import dates
@@ -16,6 +19,9 @@ from trinitas_tasks.query import Hit, Recall
 if TYPE_CHECKING:
     from trinitas_tasks.interfaces.door import Door
 
+DEPTH: Final = 5
+"""How many times what is asked for is looked at: some of it is not like enough."""
+MOST: Final = 200
 EXAMPLES: Final = "2026-05-01, 2026-05-01T12:00:00+09:00, last week, 先週"
 
 
@@ -32,7 +38,7 @@ def recall(door: Door, asked: arguments.Recall) -> answers.Found:
         persona=asked.persona,
         limit=asked.limit,
         filters=_filters(asked),
-        min_similarity=asked.min_similarity,
+        min_similarity=asked.min_relevance,
         include_archived=asked.include_archived,
         after=asked.after,
     )
@@ -40,9 +46,11 @@ def recall(door: Door, asked: arguments.Recall) -> answers.Found:
 
 
 def semantic_search(door: Door, asked: arguments.SemanticSearch) -> answers.Found:
-    """What several personas know, if it is nearly certain to answer."""
+    """What several personas know and what is like the question in meaning, the most relevant first."""
     whose = _whose(door, asked.personas)
-    return _found(_among(door, asked.query, whose, limit=asked.limit, min_similarity=asked.min_similarity), whose)
+    found = _among(door, asked.query, whose, limit=min(MOST, asked.limit * DEPTH))
+    like = (hit for hit in found if _is_like(hit, asked.min_similarity) or found.degraded)
+    return _found(replace(found, hits=tuple(islice(like, asked.limit)), next=None), whose)
 
 
 def memory_search(door: Door, asked: arguments.MemorySearch) -> answers.Found:
@@ -61,7 +69,7 @@ def timeline(door: Door, asked: arguments.Timeline) -> answers.Page:
         after=asked.after,
     )
     memories = several(page.items, readers=_readers(door, asked.persona))
-    return answers.Page(memories=memories, degraded=list(page.degraded), next=page.next)
+    return answers.Page(memories=memories, degraded=list(map(scrubbed, page.degraded)), next=page.next)
 
 
 def why(door: Door, asked: arguments.Why) -> answers.Explained:
@@ -76,9 +84,7 @@ def moment(name: str, said: str | None) -> datetime | None:
         return None
     period = dates.read(said, utc_now().astimezone())
     if period is None:
-        raise InvalidQuery(
-            f"{name}: {said[:60]!r} is no time such as 2026-05-01, 2026-05-01T12:00+09:00, last week, 先週"
-        )
+        raise InvalidQuery(f"{name}: {said[:60]!r} is no time such as {EXAMPLES}")
     return period.start
 
 
@@ -88,7 +94,7 @@ def _filters(asked: arguments.Recall | arguments.MemorySearch | arguments.Timeli
         "any_tags": asked.tags,
         "since": moment("since", asked.since),
         "before": moment("before", asked.before),
-        "min_importance": getattr(asked, "min_importance", None),
+        "min_importance": asked.min_importance,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -133,16 +139,26 @@ def _found(found: Recall, readers: Iterable[str]) -> answers.Found:
     memories = several((hit.item for hit in found), readers=tuple(readers))
     return answers.Found(
         memories=[_memory(hit, told) for hit, told in zip(found, memories, strict=True)],
-        degraded=list(found.degraded),
+        degraded=list(map(scrubbed, found.degraded)),
         next=found.next,
     )
 
 
+def _similarity(hit: Hit) -> float | None:
+    """0 to 1, where the search by meaning has found it."""
+    cosine = hit.why.get("similarity")
+    return round((1 + cosine) / 2, 4) if isinstance(cosine, float | int) else None
+
+
+def _is_like(hit: Hit, least: float) -> bool:
+    """By its meaning, or so relevant by its words that there is no doubt."""
+    return hit.score >= least or (_similarity(hit) or 0.0) >= least
+
+
 def _memory(hit: Hit, told: Any) -> answers.FoundMemory:
-    similarity = hit.why.get("similarity")
     return answers.FoundMemory(
         relevance=hit.score,
-        similarity=similarity if isinstance(similarity, float | int) else None,
+        similarity=_similarity(hit),
         memory=told,
         says_the_same=[key.id for key in hit.similar],
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ValidationError
@@ -20,6 +20,8 @@ ADVICE: Final = (
     (Unavailable, "what was acknowledged is safe; try again, and if it stays so, `trinitas doctor` tells why"),
 )
 """What to do, where the message itself does not say it."""
+FOLDERS: Final = re.compile(r"(?<![\w:/.~-])~?/(?:[^\s/:;,'\"()]+/)+")
+"""The beginning of an absolute path; not that of a URL."""
 
 
 def told(error: TrinitasError) -> str:
@@ -29,8 +31,12 @@ def told(error: TrinitasError) -> str:
 
 
 def scrubbed(text: str) -> str:
-    """Without where this machine keeps its files, and without what cannot be written as UTF-8."""
-    return text.replace(str(Path.home()), "~").encode(errors="backslashreplace").decode()
+    """Without the folders that files of this machine are in, and without what cannot be written as UTF-8.
+
+    >>> scrubbed("/home/ann/.local/share/trinitas/spool.db is full; redis://127.0.0.1:6379/0 is away")
+    '…/spool.db is full; redis://127.0.0.1:6379/0 is away'
+    """
+    return FOLDERS.sub("…/", text).encode(errors="backslashreplace").decode()
 
 
 def wrong_arguments(error: ValidationError, model: type[BaseModel]) -> InvalidQuery:

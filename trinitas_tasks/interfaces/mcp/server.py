@@ -119,7 +119,7 @@ class MemoryServer:
         with self._doors(principal) as door:
             answer = tool.run(door, given)
         return types.CallToolResult(
-            content=[types.TextContent(text=refusals.scrubbed(answer.text()))],
+            content=[types.TextContent(text=answer.text())],
             structured_content=answer.model_dump(mode="json"),
         )
 

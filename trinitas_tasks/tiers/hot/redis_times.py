@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from trinitas_tasks.model import Key, MemoryItem
+from trinitas_tasks.model import Key, MemoryItem, Record
 from trinitas_tasks.policy.chronology import Bound, Place, Span, Stretch
 from trinitas_tasks.policy.micros import EPOCH, to_micros
 from trinitas_tasks.tiers.hot.redis_grants import MANY
@@ -28,6 +28,11 @@ def time_of(item: MemoryItem) -> str:
     return _time(to_micros(item.timestamp))
 
 
+def time_in(row: Sequence[bytes | None]) -> str:
+    """The TIME of the record in a row (body, version); empty where it cannot be read, or there is none."""
+    return next((time_of(record.item) for record in readable([row] if all(row) else [])), "")
+
+
 def _time(micros: int) -> str:
     return f"{min(max(micros - SHIFT, 0), MOST):0{WIDTH}d}"
 
@@ -42,7 +47,7 @@ def _limit(bound: Bound) -> str:
 
 
 class RedisTimes(RedisRolls):
-    """That part of RedisHotTier which implements Times."""
+    """That part of RedisHotTier which implements Times, and what else is said of what is not archived yet."""
 
     def waiting(self, persona: str, span: Span, limit: int) -> Stretch:
         """See Times."""
@@ -63,3 +68,13 @@ class RedisTimes(RedisRolls):
             times = self._server.run("places", [], self._records, *map(member_of, some))
             found += [Place(_micros(time.decode()), *key) for key, time in zip(some, times, strict=True) if time]
         return found
+
+    def pending(self, persona: str, limit: int) -> list[Record]:
+        """See HotTier."""
+        rows = self._server.run("pending", [self._name("pending", persona)], limit, f"{self._records}{persona}:")
+        return list(readable(rows))
+
+    def unarchived(self, key: Key) -> bool:
+        """See HotTier."""
+        with self._server.mapped("look for a record") as redis:
+            return redis.zscore(self._name("pending", key.persona), key.id) is not None
