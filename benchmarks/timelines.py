@@ -1,8 +1,9 @@
-"""Timelines and updates among many memories: python -m benchmarks.timelines [--memories N] [--calls N] [--json].
+"""Timelines and updates among many memories: python -m benchmarks.timelines [--memories N] [--calls N]
+[--archive] [--json].
 
 One persona has N memories in the archive of a real stack, one in ten of them cold; another shares 1,000 with it. Pages
 of 50 are read by the client from the file, as clients on the stack's machine do, and by the workers, as others do;
-beside them the same rows by a plain SELECT.
+beside them the same rows by a plain SELECT. With --archive nothing is started, and only looks at the file are timed.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ from benchmarks.measure import latencies, shown
 from trinitas_tasks.client import MemoryClient
 from trinitas_tasks.local.stack import Stack
 from trinitas_tasks.model import Key, MemoryItem, MemoryType, Record
+from trinitas_tasks.policy.chronology import Span
 from trinitas_tasks.policy.micros import to_micros
+from trinitas_tasks.query import Filters
 from trinitas_tasks.settings import Settings, load_settings
 from trinitas_tasks.tiers.archive.driver import sqlite_driver
 from trinitas_tasks.tiers.archive.interface import Row
 from trinitas_tasks.tiers.archive.lives import Turn
+from trinitas_tasks.tiers.archive.local import LocalArchive
 from trinitas_tasks.tiers.archive.sql import SqlArchive
 
 PERSONA, LENDER = "bench", "lender"
@@ -39,6 +43,8 @@ BATCH = 5000
 SHARED = 1000
 PAGE = 50
 MODEL = "none"
+PATIENT: dict[str, Any] = {"redis_timeout_ms": 5000, "deadline_ms": 20_000}
+"""What comes late on a busy machine is measured, not given up."""
 T0 = datetime(2016, 1, 1, tzinfo=UTC)
 KINDS = (*[MemoryType.EPISODIC] * 80, *[MemoryType.SEMANTIC] * 15, *[MemoryType.PROCEDURAL] * 5)
 PLAIN = (
@@ -52,21 +58,25 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--memories", type=int, default=100_000)
     options.add_argument("--calls", type=int, default=300)
+    options.add_argument("--archive", action="store_true")
     options.add_argument("--json", action="store_true")
     given = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="trinitas-timelines-") as folder:
         settings = load_settings(folder=Path(folder), overrides={"home": Path(folder)})
         fill(settings, given.memories)
-        stack = Stack(settings)
-        stack.up()
-        try:
-            settings = load_settings(folder=Path(folder), overrides={"home": Path(folder)})
-            quiet(Path(folder))
-            lines = measured(settings, given.memories, given.calls)
-        finally:
-            stack.down()
+        lines = read(settings, given.calls) if given.archive else on_a_stack(Path(folder), given.memories, given.calls)
     show(lines, given.memories, as_json=given.json)
     return 0
+
+
+def on_a_stack(home: Path, memories: int, calls: int) -> list[Line]:
+    stack = Stack(load_settings(folder=home, overrides={"home": home}))
+    stack.up()
+    try:
+        quiet(home)
+        return measured(load_settings(folder=home, overrides={"home": home, **PATIENT}), memories, calls)
+    finally:
+        stack.down()
 
 
 def memory(number: int, persona: str, chance: random.Random, among: int) -> MemoryItem:
@@ -111,24 +121,48 @@ def quiet(home: Path, seconds: float = 900) -> None:
 
 
 def measured(settings: Settings, memories: int, calls: int) -> list[Line]:
-    chance = random.Random(11)
     with MemoryClient.connect(settings, persona=PERSONA) as near, MemoryClient.connect(settings) as far:
         far._archive = None  # as on another machine
-        middle = [T0 + timedelta(days=chance.uniform(500, 3000)) for _ in range(calls + 50)]
-        asked: list[tuple[str, Callable[[int], dict[str, Any]]]] = [
-            ("the newest", lambda _: {}),
-            ("anywhere, by a time", lambda n: {"before": middle[n]}),
-            ("anywhere, the oldest first", lambda n: {"since": middle[n], "newest_first": False}),
-            ("of one type in twenty", lambda n: {"before": middle[n], "types": ["procedural"]}),
-            ("without the cold ones", lambda n: {"before": middle[n], "include_archived": False}),
-            ("with a tag of one in a thousand", lambda n: {"before": middle[n], "filters": {"any_tags": ["rare"]}}),
-        ]
+        asked = questions(calls)
         lines = [compared(what, fields, near, far, settings, calls) for what, fields in asked]
         for number in range(SHARED):
             near.share(f"m{number}", to=PERSONA, persona=LENDER)
         what, fields = asked[1]
         lines.append(compared(f"{what}, with {SHARED:,} that are shared", fields, near, far, settings, calls))
         return [*lines, *updates(near, memories, calls)]
+
+
+def questions(calls: int) -> list[tuple[str, Callable[[int], dict[str, Any]]]]:
+    """What is asked, and how, by the number of the call."""
+    chance = random.Random(11)
+    middle = [T0 + timedelta(days=chance.uniform(500, 3000)) for _ in range(calls + 50)]
+    return [
+        ("the newest", lambda _: {}),
+        ("anywhere, by a time", lambda n: {"before": middle[n]}),
+        ("anywhere, the oldest first", lambda n: {"since": middle[n], "newest_first": False}),
+        ("of one type in twenty", lambda n: {"before": middle[n], "types": ["procedural"]}),
+        ("without the cold ones", lambda n: {"before": middle[n], "include_archived": False}),
+        ("with a tag of one in a thousand", lambda n: {"before": middle[n], "filters": {"any_tags": ["rare"]}}),
+    ]
+
+
+def read(settings: Settings, calls: int) -> list[Line]:
+    """What the archive's file costs, for one look at it."""
+    file = settings.archive_file()
+    assert file is not None
+    archive = LocalArchive(file, deadline_ms=60_000)
+
+    def looked(fields: dict[str, Any]) -> None:
+        given = {"include_archived": True, **fields.pop("filters", {})}
+        newest_first = fields.pop("newest_first", True)
+        filters = Filters(**{**given, **fields})
+        archive.timeline(PERSONA, Span.of(filters, newest_first=newest_first), PAGE + 1, filters=filters)
+
+    lines = []
+    for what, fields in questions(calls):
+        [taken] = latencies(calls, lambda n, fields=fields: looked(dict(fields(n))))  # type: ignore[misc] # bound now
+        lines.append((f"a page of {PAGE}: {what}", shown(taken), ""))
+    return lines
 
 
 def compared(

@@ -20,7 +20,7 @@ from trinitas_tasks.tiers.archive.rows import IN_LIST, chunks, from_columns
 
 STEP: Final = 500
 """So many rows are looked at together where no index decides."""
-SCANNED: Final = 10_000
+SCANNED: Final = 2500
 """So many rows are looked at in all, 10 microseconds each."""
 
 DECIDED: Final = {"types": frozenset[MemoryType](), "since": None, "before": None, "include_archived": True}
