@@ -24,7 +24,8 @@ from trinitas_tasks.interfaces.migrating import named
 from trinitas_tasks.local.stack import Stack
 
 SIZE = 2000
-KILLS = 5
+KILLS = 3
+"""A step copies four of some 21 parts: so few leave some to interrupt. The benchmark kills twenty times."""
 
 
 def settled(client: MemoryClient, store: Store) -> None:
