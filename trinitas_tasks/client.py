@@ -228,7 +228,7 @@ class MemoryClient:
         }
         changes = {name: value for name, value in given.items() if value is not ...}
         key = Key(self._scope(persona), check_id(id))
-        item, changed = update.update(
+        item, replaced = update.update(
             key,
             lambda item: self._admission.changed(item, changes),
             front=self._front,
@@ -236,10 +236,10 @@ class MemoryClient:
             archive=self._archive,
             fetch=self._fetch,
         )
-        if changed:
+        if replaced.nudge:
             self._dispatcher.tell("ingest")
-            if not self._settings.async_writes:
-                self._wait_archived([key])
+        if replaced.version and not self._settings.async_writes:
+            self._wait_archived([key])
         return item
 
     def forget(self, id: str, *, persona: str | None = None) -> None:

@@ -95,7 +95,7 @@ def test_the_same_said_again_within_the_window_is_the_first_memory(hot: HotTier,
 def test_what_says_something_else_by_now_is_not_what_is_said_again(hot: HotTier) -> None:
     first, again = memory("x", id="first"), memory("x", id="again")
     version = put(hot, first, said="d").version
-    assert hot.replace(memory("y", id="first"), version)
+    assert hot.replace(memory("y", id="first"), version).version
     assert put(hot, again, said="d").ids == ("again",)
     assert put(hot, memory("x", id="third"), said="d").ids == ("again",)
     put(hot, memory("z", id="again"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,10 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.contract.benches import Bench, MemoryBench, RedisBench
 from tests.support import Valkey, memory
 from trinitas_tasks.model import Key, MemoryItem, Record
+from trinitas_tasks.policy.chronology import Span
 from trinitas_tasks.tiers.hot.interface import Claimed, Finished, Gone, Grave, HotTier, Noted, Said, Signal, Write
 
 PERSONAS = ("a", "a-b")
-KEYS = st.builds(Key, st.sampled_from(PERSONAS), st.sampled_from(("1", "b:1", "x/y")))
+ALL = [Key(*each) for each in itertools.product(PERSONAS, ("1", "b:1", "x/y"))]
+KEYS = st.sampled_from(ALL)
 CONTENTS = st.sampled_from(("one", "two", {"three": "🦊" * 2000}))
 # no sum of these steps is near one of the times below: 20, 30 and 60 s
 STEPS = st.sampled_from((7, 50))
@@ -50,7 +52,7 @@ class TwoTiers(RuleBasedStateMachine):
 
     @rule(key=KEYS, content=CONTENTS)
     def write(self, key: Key, content: object) -> None:
-        self._write(memory(content, id=key.id, persona=key.persona), None)
+        self._write(_item(key, content), None)
 
     @rule(persona=st.sampled_from(PERSONAS), content=st.sampled_from(("one", "two")))
     def say(self, persona: str, content: str) -> None:
@@ -89,7 +91,7 @@ class TwoTiers(RuleBasedStateMachine):
     @rule(data=st.data())
     def replay(self, data: st.DataObject) -> None:
         key, content, versions = data.draw(st.sampled_from(self.spool))
-        item = None if content is None else memory(content, id=key.id, persona=key.persona)
+        item = None if content is None else _item(key, content)
         one, two = (_replayed(tier, key, item, version) for tier, version in zip(self.tiers, versions, strict=True))
         assert (one[0] == versions[0], one[1]) == (two[0] == versions[1], two[1])
         self._changed(key, (one[0], two[0]), new=False)
@@ -169,11 +171,22 @@ class TwoTiers(RuleBasedStateMachine):
             tier.say([Signal(key, "a-b", said, SAID_AT)])
 
     @precondition(lambda self: self.changes)
-    @rule(data=st.data(), content=CONTENTS)
-    def replace(self, data: st.DataObject, content: object) -> None:
+    @rule(data=st.data(), content=CONTENTS, late=st.sampled_from((None, 0, 1)), tells=st.booleans())
+    def replace(self, data: st.DataObject, content: object, late: int | None, *, tells: bool) -> None:
+        """By one who asked so many changes ago."""
         key, versions = data.draw(st.sampled_from(self.changes))
-        item = memory(content, id=key.id, persona=key.persona)
-        one, two = (tier.replace(item, version) for tier, version in zip(self.tiers, versions, strict=True))
+        item = _item(key, content)
+        replaced = [
+            tier.replace(
+                item,
+                version,
+                generation=None if late is None else tier.probe(key.persona, "").generation - late,
+                tells=tells,
+            )
+            for tier, version in zip(self.tiers, versions, strict=True)
+        ]
+        assert not any(each.nudge for each in replaced) or tells
+        one, two = (each.version for each in replaced)
         assert (one == 0, one == versions[0]) == (two == 0, two == versions[1])
         if one:
             self._changed(key, (one, two), new=one != versions[0])
@@ -214,7 +227,20 @@ def _state(tier: HotTier) -> object:
     assert copies.bytes <= copies.limit
     return (
         stats.outbox, stats.graves, stats.pending, tier.due(), pending, _standing(tier), copies, tier.reads(),
+        _timeline(tier),
     )  # fmt: skip
+
+
+def _timeline(tier: HotTier) -> object:
+    """What is not archived, in both orders, and where."""
+    found = [[_shown(each) for each in tier.waiting(persona, Span(newest_first=newest), 1000).records]
+             for persona in PERSONAS for newest in (True, False)]  # fmt: skip
+    return found, sorted(tier.places(ALL))
+
+
+def _item(key: Key, content: object) -> MemoryItem:
+    """Of a time that its content tells."""
+    return memory(content, id=key.id, persona=key.persona, timestamp=SAID_AT + timedelta(seconds=len(str(content)) % 3))
 
 
 def _standing(tier: HotTier) -> object:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -70,6 +74,19 @@ def restored(file: Path, home: Path) -> tuple[Site, Restored]:
     """A site that begins with what the backup holds, and nothing in Redis or Chroma."""
     done = restore_into(file, home, settings_of(home), watch=quiet)
     return Site(home), done
+
+
+@contextmanager
+def full_beyond(octets: int) -> Iterator[None]:
+    """No file can be written beyond this size, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def repacked(file: Path, change: Any) -> None:

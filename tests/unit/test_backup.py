@@ -5,14 +5,13 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.unit.backups import Site, note, quiet, repacked, restored, settings_of
+from tests.unit.backups import Site, full_beyond, note, quiet, restored, settings_of
 from tests.unit.isolation import isolated
 from tests.unit.workers import Workers
 from tests.unit.world import Disturbed, World
@@ -190,72 +189,7 @@ def test_writers_go_on_meanwhile_and_nothing_acknowledged_before_is_missing(
     other.close()
 
 
-# What is no backup.
-
-
-def test_no_cut_off_file_is_accepted_and_no_altered_one_gives_anything_else(tmp_path: Path) -> None:
-    site, file = Site(tmp_path / "home"), tmp_path / "b.tar.gz"
-    archived(site, *range(3))
-    site.backup(file)
-    good = file.read_bytes()
-    whole = bundle.extract(file, tmp_path, watch=quiet)
-    expected = [(tmp_path / name).read_bytes() for name in bundle.MEMBERS]
-    bad = tmp_path / "bad.tar.gz"
-    out = tmp_path / "out"
-    out.mkdir()
-
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.integers(0, len(good) - 1))
-    def cut_off(at: int) -> None:
-        bad.write_bytes(good[:at])
-        with pytest.raises(BackupError):
-            bundle.verify(bad, watch=quiet)
-
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.integers(0, len(good) - 1) | st.integers(0, 40), st.integers(1, 255))
-    def altered(at: int, by: int) -> None:
-        bad.write_bytes(good[:at] + bytes([good[at] ^ by]) + good[at + 1 :])
-        try:
-            found = bundle.extract(bad, out, watch=quiet)
-        except BackupError:
-            return  # bits that mean nothing (as in a header of gzip) may differ: what is packed may not
-        assert found == whole
-        assert [(out / name).read_bytes() for name in bundle.MEMBERS] == expected
-
-    cut_off()
-    altered()
-    site.close()
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        (b'"version": 1', b'"version": 9', "upgrade"),
-        (b'"trinitas": "backup"', b'"trinitas": "back_p"', "manifest"),
-        (b"archive.db", b"../../x.db", "names"),
-        (b"heron 1 stands", b"heron 2 stands", "altered"),
-    ],
-)
-def test_what_was_altered_with_care_is_refused(site: Site, file: Path, old: bytes, new: bytes, said: str) -> None:
-    archived(site, 1)
-    site.backup(file)
-    repacked(file, lambda data: data.replace(old, new))
-    with pytest.raises(BackupError, match=said):
-        bundle.verify(file, watch=quiet)
-
-
-def test_a_refused_backup_touches_nothing(site: Site, file: Path, tmp_path: Path) -> None:
-    archived(site, 1)
-    site.backup(file)
-    file.write_bytes(file.read_bytes()[:-30])
-    with pytest.raises(BackupError, match="cut off"):
-        restore_into(file, tmp_path / "other", settings_of(tmp_path / "other"), watch=quiet)
-    assert not (tmp_path / "other").exists()
-    site.close()
-    before = {each.name: each.read_bytes() for each in site.home.iterdir() if each.is_file()}
-    with pytest.raises(BackupError):
-        restore_in_place(file, settings_of(site.home), now=utc_now(), watch=quiet)
-    assert {each.name: each.read_bytes() for each in site.home.iterdir() if each.is_file()} == before
+# What is refused.
 
 
 def test_a_folder_that_is_not_empty_is_refused(site: Site, file: Path) -> None:
@@ -288,6 +222,20 @@ def test_a_backup_that_is_broken_off_leaves_nothing(site: Site, file: Path) -> N
         assert list(file.parent.iterdir()) == []
 
 
+def test_a_disk_that_fills_up_leaves_no_backup(site: Site, file: Path) -> None:
+    archived(site, *range(40))
+    site.remember(*(note(each) for each in range(40, 60)))
+    refused = []
+    for size in (0, 100, 3000, 10_000, 100_000, 1 << 30):
+        with suppress(BackupError, ArchiveError, Unavailable), full_beyond(size):
+            site.backup(file)
+            break
+        refused.append(size)
+        assert list(file.parent.iterdir()) == [], f"full beyond {size}"
+    assert refused[:3] == [0, 100, 3000]
+    assert bundle.verify(file, watch=quiet).counts["memories"] == 40
+
+
 # In place.
 
 
@@ -304,26 +252,6 @@ def test_what_was_there_is_put_aside(site: Site, file: Path) -> None:
     assert again.contents() == expected
     again.close()
     assert not (site.home / "valkey").exists()
-
-
-def test_a_switch_that_fails_is_undone(site: Site, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    archived(site, 1)
-    site.backup(file)
-    site.close()
-    before = site.file.read_bytes()
-    move, calls = shutil.move, [0]
-
-    def failing(source: Any, target: Any) -> None:
-        calls[0] += 1
-        if calls[0] == 2:
-            raise OSError(28, "No space left on device")
-        move(source, target)
-
-    monkeypatch.setattr(shutil, "move", failing)
-    with pytest.raises(BackupError, match="No space"):
-        restore_in_place(file, settings_of(site.home), now=utc_now(), watch=quiet)
-    assert site.file.read_bytes() == before
-    assert not list(site.home.glob("*before-*"))
 
 
 def test_it_needs_a_stopped_stack(site: Site, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,6 +297,19 @@ def test_a_scheduled_backup_is_made_and_the_oldest_go(site: Site, tmp_path: Path
     other, _ = restored(folder / made[-1], tmp_path / "other")
     assert set(other.contents()) == {"m001"}
     other.close()
+
+
+def test_a_scheduled_backup_leaves_one_alone_that_somebody_makes(site: Site) -> None:
+    archived(site, 1)
+    folder, made = site.home / "backups", list[int]()
+
+    def meanwhile(doing: str, *_: int) -> None:
+        if doing == "packing" and not made:
+            made.append(site.workers.jobs.backup()["changed"])
+
+    site.backup(folder / "mine.tar.gz", watch=meanwhile)
+    assert made == [1]
+    assert len(list(folder.iterdir())) == 2
 
 
 def test_a_dry_run_and_a_full_disk_make_none(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -293,10 +293,10 @@ def test_a_change_of_others_all_the_time_is_a_conflict(bench: Bench, client: Mem
         def __getattr__(self, name: str) -> Any:
             return getattr(bench.world.hot, name)
 
-        def replace(self, item: MemoryItem, version: int, **options: Any) -> int:
+        def replace(self, item: MemoryItem, version: int, **options: Any) -> Any:
             self.tries += 1
             client.update(tea, metadata={"n": self.tries})
-            return int(bench.world.hot.replace(item, version, **options))
+            return bench.world.hot.replace(item, version, **options)
 
     hot, bench.world.hot = bench.world.hot, Busy()
     busy = bench.world.hot

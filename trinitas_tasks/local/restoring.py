@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,14 +14,16 @@ from pathlib import Path
 from typing import Final
 
 from trinitas_tasks.errors import BackupError, StackError
+from trinitas_tasks.local import switch
 from trinitas_tasks.local.stack import Stack
+from trinitas_tasks.local.switch import Plan, Spooled
 from trinitas_tasks.policy.grants import Grant
 from trinitas_tasks.runtime import Runtime
 from trinitas_tasks.services import unarchived
 from trinitas_tasks.services.rejoin import RESTORED
 from trinitas_tasks.settings import Settings
 from trinitas_tasks.tasks.dispatch import CeleryDispatcher
-from trinitas_tasks.tiers.archive.copying import examined
+from trinitas_tasks.tiers.archive.copying import Facts, examined
 from trinitas_tasks.tiers.archive.sql import SqlArchive
 from trinitas_tasks.tiers.backup import bundle
 from trinitas_tasks.tiers.backup.bundle import Manifest, Watch
@@ -43,29 +47,38 @@ class Restored:
 
 
 def restore_into(file: Path, folder: Path, settings: Settings, *, watch: Watch) -> Restored:
-    """Restore into a new or empty folder, which becomes a home. Raises: BackupError; the folder is as it was then."""
+    """Restore into a new or empty folder, which becomes a home. Raises: BackupError; the folder is as it was then.
+
+    Killed in between, the same call again completes it.
+    """
     folder = folder.expanduser().absolute()
+    archive = folder / bundle.ARCHIVE
     try:
         is_new = not folder.exists()
-        if not is_new and (not folder.is_dir() or any(folder.iterdir())):
-            raise BackupError(f"{folder} is not empty: choose a new folder")
+        if not is_new and not folder.is_dir():
+            raise BackupError(f"{folder} is no folder: choose a new one")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            with _staged(file, folder, _target(settings), watch) as (manifest, staged):
-                _switch([(each, folder / each.name) for each in staged], [], "")
-        except BaseException:
-            if is_new:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
+        with _alone(folder):
+            if (done := _completed(file, archive, watch)) is not None:
+                return done
+            if any(folder.iterdir()):
+                raise BackupError(f"{folder} is not empty: choose a new folder")
+            try:
+                to = {bundle.ARCHIVE: archive, RESTORED: folder / RESTORED}
+                return _restored(file, archive, to, folder / SPOOL, _target(settings), watch=watch)
+            except BaseException:
+                if is_new:
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
     except OSError as error:
         raise BackupError(f"{folder} cannot become a home: {error.strerror or error}") from error
-    return Restored(manifest, folder / bundle.ARCHIVE)
 
 
 def restore_in_place(file: Path, settings: Settings, *, now: datetime, watch: Watch) -> Restored:
     """Restore into the home of the settings, in place of what is there, which is put aside.
 
-    Raises: BackupError, StackError where something runs there still; what is there is as it was then.
+    Raises: BackupError, StackError where something runs there still; what is there is as it was then. Killed in
+    between, the same call again completes it, and so does `trinitas up`.
     """
     archive = settings.archive_file()
     if archive is None:
@@ -75,14 +88,96 @@ def restore_in_place(file: Path, settings: Settings, *, now: datetime, watch: Wa
         check_stopped(stack, settings)
         try:
             archive.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _staged(file, archive.parent, _target(settings), watch) as (manifest, staged):
+            if (done := _completed(file, archive, watch)) is not None:
+                return done
+            to = {bundle.ARCHIVE: archive, RESTORED: settings.home / RESTORED}
+            aside = _there(settings, archive), f"before-{now:%Y%m%d-%H%M%S}"
+
+            def check() -> None:
                 check_stopped(stack, settings)
-                to = {bundle.ARCHIVE: archive, SPOOL: settings.spool_file(), RESTORED: settings.home / RESTORED}
-                stamp = f"before-{now:%Y%m%d-%H%M%S}"
-                aside = _switch([(each, to[each.name]) for each in staged], _there(settings, archive), stamp)
+
+            return _restored(
+                file, archive, to, settings.spool_file(), _target(settings), watch=watch, check=check, aside=aside
+            )
         except OSError as error:
             raise BackupError(f"{archive} cannot be put in place: {error.strerror or error}") from error
-    return Restored(manifest, archive, tuple(aside))
+
+
+def _completed(file: Path, archive: Path, watch: Watch) -> Restored | None:
+    """Bring what was broken off to its end; what was restored then, if it was this file."""
+    plan = switch.settle(archive)
+    if plan is None or plan.manifest != bundle.verify(file, watch=watch):
+        return None
+    return _told(plan, archive)
+
+
+def _restored(
+    file: Path,
+    archive: Path,
+    to: Mapping[str, Path],
+    spool: Path,
+    target: str,
+    *,
+    watch: Watch,
+    check: Callable[[], None] = lambda: None,
+    aside: tuple[Sequence[Path], str] = ((), ""),
+) -> Restored:
+    """Make all of it ready, then put it in its place. ``check`` comes between."""
+    there, stamp = aside
+    with _staged(file, archive, target, watch) as (manifest, folder):
+        check()
+        plan = Plan(
+            manifest=manifest,
+            scratch=folder,
+            aside=tuple(_moves(there, stamp)),
+            place=tuple((path, where) for name, where in to.items() if (path := folder / name).exists()),
+            spool=Spooled(
+                file=spool,
+                staged=folder / SPOOL,
+                target=target,
+                upto=_newest(spool, target),
+                aside=spool.with_name(f"{spool.name}.{stamp}") if spool.exists() else None,
+            ),
+        )
+        switch.switch(archive, plan)
+    return _told(plan, archive)
+
+
+def _newest(file: Path, target: str) -> int:
+    spool = SqliteSpool(file, target=target, limit_mb=1 << 20)
+    try:
+        return spool.newest()
+    finally:
+        spool.close()
+
+
+def _told(plan: Plan, archive: Path) -> Restored:
+    aside = [target for source, target in plan.aside if not source.name.endswith(DATABASE[1:])]
+    return Restored(plan.manifest, archive, (*aside, *([plan.spool.aside] if plan.spool.aside else [])))
+
+
+def _moves(there: Sequence[Path], stamp: str) -> Iterator[tuple[Path, Path]]:
+    """What is there and where it goes; a database after its logs, which belong to it."""
+    for path in there:
+        for suffix in reversed(DATABASE):
+            part = path.with_name(f"{path.name}{suffix}")
+            if part.exists():
+                yield part, path.with_name(f"{path.name}.{stamp}{suffix}")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other restore into this folder goes on meanwhile. Raises: BackupError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise BackupError(f"another restore into {folder} goes on") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def check_stopped(stack: Stack, settings: Settings) -> None:
@@ -124,16 +219,18 @@ def _target(settings: Settings) -> str:
 
 
 @contextmanager
-def _staged(file: Path, beside: Path, target: str, watch: Watch) -> Iterator[tuple[Manifest, list[Path]]]:
-    """The files as they are to stand, ready in a folder of their own that goes in the end. Raises: BackupError."""
-    with tempfile.TemporaryDirectory(dir=beside, prefix=".trinitas-restore-") as name:
+def _staged(file: Path, archive: Path, target: str, watch: Watch) -> Iterator[tuple[Manifest, Path]]:
+    """A folder, on the archive's disk, with the files as they are to stand; it goes in the end. Raises: BackupError."""
+    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=switch.scratch_name(archive)) as name:
         folder = Path(name)
         manifest = bundle.extract(file, folder, watch=watch)
         facts = examined(folder / bundle.ARCHIVE)
-        if any(manifest.counts.get(table) != count for table, count in facts.counts.items()):
-            raise BackupError(f"the backup {file} does not hold what its manifest says: {facts.counts}")
+        told = {table: manifest.counts.get(table, -1) for table in facts.counts}
+        said = Facts(manifest.revision, told, manifest.models, manifest.highest, manifest.change)
+        if facts._asdict() != said._asdict():
+            raise BackupError(f"the backup {file} holds {facts}, and its manifest says {said}: it was altered")
         _complete(folder, target)
-        yield manifest, [path for each in (bundle.ARCHIVE, SPOOL, RESTORED) if (path := folder / each).exists()]
+        yield manifest, folder
 
 
 def _complete(folder: Path, target: str) -> None:
@@ -165,30 +262,7 @@ def _complete(folder: Path, target: str) -> None:
 
 
 def _there(settings: Settings, archive: Path) -> list[Path]:
-    """What belongs to the state before: databases with their logs, and the servers' own folders where they are ours."""
+    """What belongs to the state before, but for the spool: the archive, and the servers' own folders where they are
+    ours."""
     ours = [settings.home / "valkey", settings.chroma_folder()] if not settings.redis_configured else []
-    return [archive, settings.spool_file(), settings.home / RESTORED, *ours]
-
-
-def _switch(moves: Sequence[tuple[Path, Path]], there: Sequence[Path], stamp: str) -> list[Path]:
-    """Put what is there aside and the new files in its place, or leave all as it was; what was put aside."""
-    done: list[tuple[Path, Path]] = []
-    aside: list[Path] = []
-    try:
-        for path in there:
-            for suffix in DATABASE:
-                part = path.with_name(f"{path.name}{suffix}")
-                if part.exists():
-                    to = path.with_name(f"{path.name}.{stamp}{suffix}")
-                    shutil.move(part, to)
-                    done.append((to, part))
-                    aside += [to] if not suffix else []
-        for source, target in moves:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(source, target)
-            done.append((target, source))
-    except BaseException:
-        for now, before in reversed(done):
-            shutil.move(now, before)
-        raise
-    return aside
+    return [archive, settings.home / RESTORED, *ours]

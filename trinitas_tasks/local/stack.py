@@ -17,6 +17,7 @@ from trinitas_tasks.local.processes import SERVERS
 from trinitas_tasks.local.readiness import LOOK_SECONDS, Start
 from trinitas_tasks.local.records import Record, Secrets
 from trinitas_tasks.local.supervision import DEAD, Info, Supervisor
+from trinitas_tasks.local.switch import settle
 from trinitas_tasks.local.watcher import Quiet, Watcher
 from trinitas_tasks.settings import Settings, hide_password
 
@@ -83,6 +84,7 @@ class Stack:
                 _check_same(options, record, self.home)
                 return self._complete(record, watcher, deadline_seconds)
             self._clear(watcher)
+            self._settle()
             try:
                 return self._complete(self._launch(options), watcher, deadline_seconds)
             except BaseException:
@@ -166,6 +168,13 @@ class Stack:
 
     def _supervisor(self, record: Record) -> Supervisor:
         return Supervisor(record.socket, Secrets.read(self.home).supervisor_password)
+
+    def _settle(self) -> None:
+        """A restore that was broken off comes to its end before anybody sees what it left."""
+        archive = self._settings.archive_file()
+        if archive is not None:
+            with self.home.usable():
+                settle(archive)
 
     def _launch(self, options: Options) -> Record:
         self.home.prepare(self._settings.chroma_folder())

@@ -7,12 +7,14 @@ at some moment between the beginning and the end; of what was written meanwhile 
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
@@ -80,31 +82,39 @@ def backup(
 
     Raises: BackupError, ArchiveError, Unavailable.
     """
-    began = clock()
     check_room(file.parent, origin.archive)
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=SCRATCH) as folder:
-        scratch = Path(folder)
-        found, waiting = _Found(), scratch / "waiting"
-        with waiting.open("wb") as out:
-            out.writelines(_waiting(origin, found))
-        copy = scratch / bundle.ARCHIVE
-        copying.snapshot(origin.archive, copy, watch=lambda done, pages: watch("copying", done * PAGE, pages * PAGE))
-        facts = copying.examined(copy)
-        left = scratch / bundle.UNARCHIVED
-        counts = _filtered(waiting, copy, left)
-        manifest = Manifest(
-            package=metadata.version(DISTRIBUTION),
-            began=began,
-            created=clock(),
-            revision=facts.revision,
-            models=facts.models,
-            counts=facts.counts | counts,
-            highest=facts.highest,
-            change=facts.change,
-            unreadable=found.unreadable,
-        )
-        members = {bundle.ARCHIVE: copy, bundle.UNARCHIVED: left}
-        return bundle.write(file, manifest, members, level=level, watch=watch)
+    try:
+        with _scratch(file.parent) as folder:
+            return _written(file, folder, origin, clock, level, watch)
+    except OSError as error:
+        raise BackupError(f"no backup can be written to {file.parent}: {error.strerror or error}") from error
+
+
+def _written(
+    file: Path, scratch: Path, origin: Origin, clock: Callable[[], datetime], level: int, watch: Watch
+) -> Manifest:
+    began = clock()
+    found, waiting = _Found(), scratch / "waiting"
+    with waiting.open("wb") as out:
+        out.writelines(_waiting(origin, found))
+    copy = scratch / bundle.ARCHIVE
+    copying.snapshot(origin.archive, copy, watch=lambda done, pages: watch("copying", done * PAGE, pages * PAGE))
+    facts = copying.examined(copy)
+    left = scratch / bundle.UNARCHIVED
+    counts = _filtered(waiting, copy, left)
+    manifest = Manifest(
+        package=metadata.version(DISTRIBUTION),
+        began=began,
+        created=clock(),
+        revision=facts.revision,
+        models=facts.models,
+        counts=facts.counts | counts,
+        highest=facts.highest,
+        change=facts.change,
+        unreadable=found.unreadable,
+    )
+    members = {bundle.ARCHIVE: copy, bundle.UNARCHIVED: left}
+    return bundle.write(file, manifest, members, scratch=scratch / "packed", level=level, watch=watch)
 
 
 def check_room(folder: Path, archive: Path) -> None:
@@ -156,13 +166,29 @@ def retain(folder: Path, keep: int) -> list[str]:
     return [each.name for each in old]
 
 
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder beside the backup that goes in the end, and is locked until then: one that is not was left behind."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as name:
+        descriptor = os.open(name, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield Path(name)
+        finally:
+            os.close(descriptor)
+
+
 def _clear(folder: Path) -> None:
-    """Take away what backups that were killed left behind. Only one scheduled one runs at a time."""
+    """Take away what backups that were killed left behind; not what one that goes on is writing."""
     for each in folder.glob(f"{SCRATCH}*") if folder.is_dir() else ():
+        descriptor = os.open(each, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(descriptor)
         shutil.rmtree(each, ignore_errors=True)
-    for each in folder.glob(".trinitas-*.tar.gz.*") if folder.is_dir() else ():
-        with suppress(OSError):
-            each.unlink()
 
 
 def _waiting(origin: Origin, found: _Found) -> Iterator[bytes]:

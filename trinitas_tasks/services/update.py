@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
-from trinitas_tasks.errors import Conflict, NotFound, Unavailable
+from trinitas_tasks.errors import Conflict, NotFound, TrinitasError, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, Record
 from trinitas_tasks.services.front import Front
 from trinitas_tasks.tiers.archive.interface import Reader
-from trinitas_tasks.tiers.hot.interface import Gone, HotTier
+from trinitas_tasks.tiers.hot.interface import Gone, HotTier, Replaced
 
 TRIES: Final = 5
 """So often it is merged again where somebody else was faster."""
@@ -23,8 +24,8 @@ Fetch = Callable[[str, Sequence[str]], Sequence[str]]
 
 def update(
     key: Key, merge: Merge, *, front: Front, hot: HotTier, archive: Reader | None, fetch: Fetch
-) -> tuple[MemoryItem, bool]:
-    """The memory as it is now, and whether it was changed.
+) -> tuple[MemoryItem, Replaced]:
+    """The memory as it is now, and what came of its replacement; version 0: nothing changes.
 
     Redis alone knows the newest state, so nothing is changed while it is away, or while earlier writes of this machine
     wait for it. Raises: NotFound, InvalidMemory, Conflict, Unavailable, Overloaded.
@@ -35,9 +36,10 @@ def update(
             before, generation = _found(key, hot, archive, fetch)
             after = merge(before.item)
             if _said(after) == _said(before.item):
-                return before.item, False
-            if front.replace(after, before.version, generation):
-                return after, True
+                return before.item, Replaced(0)
+            replaced = front.replace(after, before.version, generation)
+            if replaced.version:
+                return after, replaced
     except Unavailable as away:
         raise Unavailable(
             f"{key.id} may not be changed yet: only Redis knows what it says now; call update() again ({away})"
@@ -58,10 +60,8 @@ def _found(key: Key, hot: HotTier, archive: Reader | None, fetch: Fetch) -> tupl
 
 def _archived(key: Key, hot: HotTier, archive: Reader | None, fetch: Fetch) -> Record | None:
     if archive is not None:
-        try:
+        with suppress(TrinitasError):  # the workers may be able to
             return archive.load(key.persona, [key.id])[0]
-        except Unavailable:
-            pass  # the workers may be able to
     if not fetch(key.persona, [key.id]):
         return None
     came = hot.read(key.persona, [key.id], touch=False)[0]

@@ -97,7 +97,7 @@ def _keep(due: Sequence[Consolidation], page: Sequence[Life], sweep: Sweep) -> i
 
 def _becomes(item: MemoryItem, version: int, kind: str, index: Index) -> bool:
     changed = item.model_copy(update={"type": MemoryType(kind)})
-    return index.hot.replace(changed, version) > 0
+    return index.hot.replace(changed, version).version > 0
 
 
 def _undone(key: Key, kind: str, sweep: Sweep) -> bool:

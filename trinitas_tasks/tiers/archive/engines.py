@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from trinitas_tasks.errors import SettingsError, Unavailable
 from trinitas_tasks.tiers.archive.driver import Locked, explain, sqlite_driver, tells_of_damage
-from trinitas_tasks.tiers.archive.file import DatabaseFile, Identity
+from trinitas_tasks.tiers.archive.file import DatabaseFile, Identity, check_whole
 
 _OPENING: Final = threading.Lock()
 """Held while connections are opened and closed, and over every fork of this process."""
@@ -87,6 +87,7 @@ class Engines:
         """Which file stands at the path; connections to another one are closed. Raises: Unavailable."""
         if self.file is None:
             return None
+        check_whole(self.file.path)
         with _OPENING:
             try:
                 if self.file.replaced():

@@ -21,6 +21,25 @@ Identity = tuple[int, int]
 """Device and inode: two files at one path differ in it while one of them is open."""
 
 
+def restoring(archive: Path) -> Path:
+    """Where it stands written what a restore of the archive is to do, while it does so."""
+    return archive.with_name(f"{archive.name}.restoring")
+
+
+def taking_back(archive: Path) -> Path:
+    """Where that stands while a restore that failed is taken back."""
+    return archive.with_name(f"{archive.name}.taking-back")
+
+
+def check_whole(archive: Path) -> None:
+    """Return unless a restore of the archive is under way, or was broken off. Raises: Unavailable."""
+    if restoring(archive).exists() or taking_back(archive).exists():
+        raise Unavailable(
+            f"the archive {archive} is being restored, or that was broken off: `trinitas up` brings it to its end, and "
+            "so does the same `trinitas restore` again"
+        )
+
+
 class DatabaseFile:
     """A path, and which file was seen there last."""
 
@@ -32,6 +51,7 @@ class DatabaseFile:
 
     def create(self) -> None:
         """Make an empty file, closed to other users, unless there is one. Raises: Unavailable."""
+        check_whole(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch(mode=0o600)

@@ -18,6 +18,7 @@ from trinitas_tasks.policy.prediction import Follower
 from trinitas_tasks.query import Filters
 from trinitas_tasks.tiers.archive import filtering, fulltext, timeline
 from trinitas_tasks.tiers.archive.driver import explain, sqlite_driver
+from trinitas_tasks.tiers.archive.file import check_whole
 from trinitas_tasks.tiers.archive.filtering import Search
 from trinitas_tasks.tiers.archive.interface import EVERYTHING, UNFILTERED, Match
 from trinitas_tasks.tiers.archive.owner import owner_of
@@ -113,6 +114,7 @@ class LocalArchive:
         """One snapshot of the file. Raises: Unavailable, ArchiveError."""
         if self._owner is not None and owner_of(self._path) != self._owner:
             raise Unavailable(f"the archive {self._path} is not known to be of {self._owner}: set SQLITE_PATH if it is")
+        check_whole(self._path)
         driver = sqlite_driver()
         give_up = monotonic() + self._seconds
         try:

@@ -1,6 +1,6 @@
 """The file of a backup: a gzipped tar whose first member is the manifest, with size and checksum of all others.
 
-It is written beside its place, read back whole, and only then given its name. What reads it trusts nothing: a file that
+It is written elsewhere, read back whole, and only then given its name. What reads it trusts nothing: a file that
 was cut off or altered is refused before any of it is used.
 """
 
@@ -10,10 +10,11 @@ import gzip
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Annotated, Any, Final, Literal
@@ -29,6 +30,7 @@ MANIFEST: Final = "manifest.json"
 ARCHIVE, UNARCHIVED = "archive.db", "unarchived.jsonl"
 """The members: a copy of the archive, and what was not in it yet."""
 MEMBERS: Final = (ARCHIVE, UNARCHIVED)
+MB: Final = 1 << 20
 CHUNK: Final = 1 << 20
 MANIFEST_BYTES: Final = 1 << 20
 LEVEL: Final = 3
@@ -67,24 +69,21 @@ class Manifest(BaseModel):
     members: dict[str, Member] = Field(default_factory=dict)
 
 
-def write(file: Path, manifest: Manifest, members: Mapping[str, Path], *, level: int, watch: Watch) -> Manifest:
-    """Write a backup of these files; the manifest with their checksums. Raises: BackupError; nothing is left then."""
-    scratch = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with _explained(f"the backup {file} cannot be written"):
-            summed = manifest.model_copy(update={"members": {name: _summed(path) for name, path in members.items()}})
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
-                _write(raw, summed, members, level, watch)
-                raw.flush()
-                os.fsync(raw.fileno())
-        verify(scratch, watch=watch)
-        with _explained(f"the backup {file} cannot be written"):
-            scratch.replace(file)
-            _sync(file.parent)
-    finally:
-        with suppress(OSError):
-            scratch.unlink()
+def write(
+    file: Path, manifest: Manifest, members: Mapping[str, Path], *, scratch: Path, level: int, watch: Watch
+) -> Manifest:
+    """Write a backup of these files; the manifest with their checksums. ``scratch``: where it stands until it is read
+    back, on the same disk. Raises: BackupError; there is no backup then."""
+    with _explained(f"the backup {file} cannot be written"):
+        summed = manifest.model_copy(update={"members": {name: _summed(path) for name, path in members.items()}})
+        with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
+            _write(raw, summed, members, level, watch)
+            raw.flush()
+            os.fsync(raw.fileno())
+    verify(scratch, watch=watch)
+    with _explained(f"the backup {file} cannot be written"):
+        scratch.replace(file)
+        _sync(file.parent)
     return summed
 
 
@@ -134,24 +133,56 @@ def _entry(name: str, size: int, manifest: Manifest) -> tarfile.TarInfo:
 
 def _read(file: Path, folder: Path | None, watch: Watch) -> Manifest:
     with _explained(f"the backup {file} cannot be used"), file.open("rb") as raw, gzip.GzipFile(fileobj=raw) as packed:
-        with tarfile.open(fileobj=packed, mode="r|") as tar:
+        stream = _Stream(packed)
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
             entries = iter(tar)
             manifest = _manifest(tar, next(entries, None))
             total, done = sum(each.size for each in manifest.members.values()), 0
+            if folder is not None:
+                _check_room(folder, total)
             left = dict(manifest.members)
             for entry in entries:
                 expected = left.pop(entry.name, None)
-                content = tar.extractfile(entry)
+                content = tar.extractfile(entry) if entry.isreg() else None
                 if expected is None or content is None:
                     raise BackupError(f"the backup {file} is altered: {entry.name} does not belong in it")
+                if entry.size != expected.size:
+                    raise BackupError(f"its {entry.name} is not as large as its manifest says: it was altered")
                 for size in _checked(content, expected, entry.name, folder):
                     watch("checking" if folder is None else "unpacking", done + size, total)
                 done += expected.size
-        while packed.read(CHUNK):  # to the end: there gzip compares its own checksum
+            ended = tar.offset
+        while stream.read(CHUNK):  # to the end: there gzip compares its own checksum
             pass
     if left:
         raise BackupError(f"the backup {file} is torn: {', '.join(left)} is missing")
+    if not stream.has_nothing_behind(ended):
+        raise BackupError(f"the backup {file} is altered: something was put behind its end")
     return manifest
+
+
+class _Stream(io.BufferedIOBase):
+    """What is packed, and how it ends."""
+
+    def __init__(self, packed: gzip.GzipFile) -> None:
+        self._packed, self._read, self._last = packed, 0, b""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = self._packed.read(-1 if size is None else size)
+        self._read += len(data)
+        self._last = (self._last + data)[-2 * tarfile.RECORDSIZE :]
+        return data
+
+    def has_nothing_behind(self, offset: int) -> bool:
+        """Whether only so many zeros follow there as a tar ends with."""
+        behind = self._read - offset
+        return 0 <= behind <= len(self._last) and not any(self._last[len(self._last) - behind :])
+
+
+def _check_room(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise BackupError(f"{folder} has {free // MB:,} MB free, and what is packed in it takes {size // MB:,} MB")
 
 
 def _manifest(tar: tarfile.TarFile, entry: tarfile.TarInfo | None) -> Manifest:

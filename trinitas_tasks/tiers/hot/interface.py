@@ -14,6 +14,7 @@ from trinitas_tasks.tiers.hot.living import Copies as Copies
 from trinitas_tasks.tiers.hot.living import Living
 from trinitas_tasks.tiers.hot.living import Noted as Noted
 from trinitas_tasks.tiers.hot.living import Reads as Reads
+from trinitas_tasks.tiers.hot.living import Replaced as Replaced
 from trinitas_tasks.tiers.hot.living import Said as Said
 from trinitas_tasks.tiers.hot.living import Searches as Searches
 from trinitas_tasks.tiers.hot.living import Signal as Signal

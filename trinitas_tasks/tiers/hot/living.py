@@ -60,6 +60,13 @@ class Noted:
     """In the order in which they were said."""
 
 
+class Replaced(NamedTuple):
+    """The new version, 0: the one to be replaced is not there any more. ``nudge`` as of Written."""
+
+    version: int
+    nudge: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Copies:
     """What copies of archived memories take, as it is counted: their bodies and what Redis needs around them."""
@@ -122,12 +129,14 @@ class Living(Protocol):
     def prove(self, keys: Sequence[tuple[Key, int]]) -> None:
         """The archive has these versions: they may leave."""
 
-    def replace(self, item: MemoryItem, version: int, *, generation: int | None = None, above: int = 0) -> int:
-        """Write a memory in place of this version of it, as ``write``; the new version, 0 where another one, or a
-        grave, stands here. Its reads stay.
+    def replace(
+        self, item: MemoryItem, version: int, *, generation: int | None = None, above: int = 0, tells: bool = False
+    ) -> Replaced:
+        """Write a memory in place of this version of it, as ``write``, unless another one, or a grave, stands here. Its
+        reads stay. ``tells``: the caller tells the workers, if it should.
 
         Where nothing stands the caller knows that the archive has this version. With the persona's ``generation`` from
-        before it asked, it is 0 where that has changed, too: another version may have come and left meanwhile."""
+        before it asked, nothing is written where that has changed: another version may have come and left meanwhile."""
 
     def copies(self) -> Copies:
         """How large the copies are."""

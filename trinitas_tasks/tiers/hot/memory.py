@@ -17,6 +17,7 @@ from trinitas_tasks.tiers.hot.interface import (
     Forgotten,
     Grave,
     HotStats,
+    Replaced,
     Standing,
     Write,
     Written,
@@ -98,19 +99,21 @@ class MemoryHotTier(MemoryCopies):
         self.advance(replayed)
         return replayed
 
-    def replace(self, item: MemoryItem, version: int, *, generation: int | None = None, above: int = 0) -> int:
+    def replace(
+        self, item: MemoryItem, version: int, *, generation: int | None = None, above: int = 0, tells: bool = False
+    ) -> Replaced:
         """See Living."""
         with self._lock:
             key = Key(item.persona, item.id)
             old = self._live(key)
             if old and (old.body is None or old.version != version):
-                return 0
+                return Replaced(0)
             if generation not in (None, self.probe(key.persona, "").generation):
-                return 0
+                return Replaced(0)
             self._write(Write(item), max(above, version))
             count, last = (old.count, old.last) if old else self._reads_of(item)
             self._kept[key] = replace(self._kept[key], count=count, last=last)
-            return self._kept[key].version
+            return Replaced(self._kept[key].version, tells and self._nudge())
 
     def forget(self, keys: Sequence[Key], *, versions: Sequence[int] = (), above: int = 0) -> Forgotten:
         """See HotTier."""

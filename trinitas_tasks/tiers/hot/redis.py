@@ -33,19 +33,19 @@ from trinitas_tasks.tiers.hot.interface import (
     Grave,
     HotStats,
     Probe,
+    Replaced,
     Standing,
     Write,
     Written,
 )
 from trinitas_tasks.tiers.hot.redis_grants import GRAVE_MARK_MS, NUDGE_MS
 from trinitas_tasks.tiers.hot.redis_living import RedisLiving
-from trinitas_tasks.tiers.hot.redis_times import time_of
+from trinitas_tasks.tiers.hot.redis_times import time_in, time_of
 from trinitas_tasks.tiers.hot.rows import (
     key_of,
     member_of,
     micros_of,
     pack,
-    readable,
     standing_of,
     unpacked_or_raw,
 )
@@ -101,21 +101,23 @@ class RedisHotTier(RedisLiving):
             versions=versions,
         )
 
-    def replace(self, item: MemoryItem, version: int, *, generation: int | None = None, above: int = 0) -> int:
+    def replace(
+        self, item: MemoryItem, version: int, *, generation: int | None = None, above: int = 0, tells: bool = False
+    ) -> Replaced:
         """See Living."""
-        since = "" if generation is None else generation
-        replies = self._in_time("write", [self._write_call(Write(item), max(above, version), version, since)])
-        return int(replies[0][3])
+        over = version, "" if generation is None else generation, int(tells)
+        [reply] = self._in_time("write", [self._write_call(Write(item), max(above, version), over)])
+        return Replaced(int(reply[3]), bool(reply[2]))
 
-    def _write_call(self, write: Write, above: int, over: int | str = "", since: int | str = "") -> Call:
+    def _write_call(self, write: Write, above: int, over: tuple[int | str, int | str, int] = ("", "", 1)) -> Call:
         item, replayed = write.item, write.version or 0
         key = Key(item.persona, item.id)
         said = None if replayed else write.dedup
         keys = (*self._changed_keys(key), self._name("dedup", key.persona, said or ""))
         return keys, (
             member_of(key), key.id, pack(item.to_json()), self._dedup_ms if said else 0, NUDGE_MS, self._outbox_limit,
-            f"{self._records}{key.persona}:", above, replayed, self._space, over,
-            since, time_of(item), item.access_count, micros_of(item.last_access),
+            f"{self._records}{key.persona}:", above, replayed, self._space, *over,
+            time_of(item), item.access_count, micros_of(item.last_access),
         )  # fmt: skip
 
     def _changed_keys(self, key: Key) -> tuple[str, ...]:
@@ -184,7 +186,7 @@ class RedisHotTier(RedisLiving):
                 for key, _ in keys:
                     pipe.hmget(self._records + member_of(key), "b", "v")
                 bodies = pipe.execute()
-            times = map(_time_in, bodies)
+            times = map(time_in, bodies)
             rows = [part for (key, version), at in zip(keys, times, strict=True) for part in (*key, version, at)]
             self._server.run("requeue", self._queues, self._space, *rows)
 
@@ -238,16 +240,6 @@ class RedisHotTier(RedisLiving):
             rows += (*key, pack(item.to_json()), version, item.access_count, micros_of(item.last_access), seconds)
         self._server.run("refill", keys, self._space, self._copies_limit, int(asked), *rows)
 
-    def pending(self, persona: str, limit: int) -> list[Record]:
-        """See HotTier."""
-        rows = self._server.run("pending", [self._pendings + persona], limit, f"{self._records}{persona}:")
-        return list(readable(rows))
-
-    def unarchived(self, key: Key) -> bool:
-        """See HotTier."""
-        with self._server.mapped("look for a record") as redis:
-            return redis.zscore(self._pendings + key.persona, key.id) is not None
-
     def probe(self, persona: str, digest: str) -> Probe:
         """See HotTier."""
         keys = [self._generations + persona]
@@ -293,8 +285,3 @@ class RedisHotTier(RedisLiving):
     def close(self) -> None:
         """See HotTier."""
         self._server.close()
-
-
-def _time_in(row: Sequence[bytes | None]) -> str:
-    """The TIME of the record in a row (body, version); empty where it cannot be read, or there is none."""
-    return next((time_of(record.item) for record in readable([row] if all(row) else [])), "")

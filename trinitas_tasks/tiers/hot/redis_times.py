@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from trinitas_tasks.model import Key, MemoryItem
+from trinitas_tasks.model import Key, MemoryItem, Record
 from trinitas_tasks.policy.chronology import Bound, Place, Span, Stretch
 from trinitas_tasks.policy.micros import EPOCH, to_micros
 from trinitas_tasks.tiers.hot.redis_grants import MANY
@@ -21,11 +21,18 @@ from trinitas_tasks.tiers.hot.rows import member_of, readable
 WIDTH: Final = 18
 SHIFT: Final = to_micros(EPOCH.replace(year=1))
 MOST: Final = 10**WIDTH - 1
+BYTES: Final = 4 << 20
+"""As they are kept: others wait while they are gathered."""
 
 
 def time_of(item: MemoryItem) -> str:
     """The TIME of a memory."""
     return _time(to_micros(item.timestamp))
+
+
+def time_in(row: Sequence[bytes | None]) -> str:
+    """The TIME of the record in a row (body, version); empty where it cannot be read, or there is none."""
+    return next((time_of(record.item) for record in readable([row] if all(row) else [])), "")
 
 
 def _time(micros: int) -> str:
@@ -42,18 +49,20 @@ def _limit(bound: Bound) -> str:
 
 
 class RedisTimes(RedisRolls):
-    """That part of RedisHotTier which implements Times."""
+    """That part of RedisHotTier which implements Times, and what else is said of what is not archived yet."""
 
     def waiting(self, persona: str, span: Span, limit: int) -> Stretch:
         """See Times."""
         low, high = map(_limit, span.bounds(persona))
         prefix = f"{self._records}{persona}:"
-        rows = self._server.run(
-            "waiting", [self._name("times", persona)], low, high, int(span.newest_first), limit, prefix, WIDTH
-        )
-        last = rows[-1][0].decode() if len(rows) == limit else None
-        end = last and Place(_micros(last[:WIDTH]), persona, last[WIDTH:])
-        return Stretch(list(readable(row[1:] for row in rows)), end or None)
+        keys = [self._name("times", persona)]
+        newest_first = int(span.newest_first)
+        more, *rows = self._server.run("waiting", keys, low, high, newest_first, limit, prefix, WIDTH, BYTES)
+        records = list(readable(row[1:] for row in rows))
+        if not more:
+            return Stretch(records)
+        last = rows[-1][0].decode()
+        return Stretch(records, Place(_micros(last[:WIDTH]), persona, last[WIDTH:]))
 
     def places(self, keys: Sequence[Key]) -> list[Place]:
         """See Times."""
@@ -63,3 +72,13 @@ class RedisTimes(RedisRolls):
             times = self._server.run("places", [], self._records, *map(member_of, some))
             found += [Place(_micros(time.decode()), *key) for key, time in zip(some, times, strict=True) if time]
         return found
+
+    def pending(self, persona: str, limit: int) -> list[Record]:
+        """See HotTier."""
+        rows = self._server.run("pending", [self._name("pending", persona)], limit, f"{self._records}{persona}:")
+        return list(readable(rows))
+
+    def unarchived(self, key: Key) -> bool:
+        """See HotTier."""
+        with self._server.mapped("look for a record") as redis:
+            return redis.zscore(self._name("pending", key.persona), key.id) is not None

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,8 +116,30 @@ class SqliteSpool:
         """See Spool."""
         with self._file.transaction("keep what was restored") as connection:
             for each in entries:
-                body = None if each.item is None else each.item.to_json()
-                self._insert(connection, WAITS, each.key, each.version, None, body)
+                self._insert_entry(connection, each)
+
+    def newest(self) -> int:
+        """The number of the last entry, for whatever target; 0: there is none."""
+        if not self._file.exists:
+            return 0
+        with self._file.reading() as connection:
+            return int(connection.execute("SELECT coalesce(max(number), 0) FROM entries").fetchone()[0])
+
+    def replace(self, entries: Iterable[Entry], *, upto: int, mark: str) -> None:
+        """Let these wait in the place of all up to this number; all or nothing. Repeated under the same ``mark``, it
+        changes nothing: what was kept meanwhile stays."""
+        with self._file.transaction("take what was restored") as connection:
+            connection.execute(
+                "DELETE FROM entries WHERE target = ? AND (number <= ? OR dedup = ?)", (self._target, upto, mark)
+            )
+            for each in entries:
+                self._insert_entry(connection, each, mark)
+
+    def copy(self, path: Path) -> None:
+        """Write all that is kept, for whatever target, into another file, in place of what is there."""
+        path.unlink(missing_ok=True)
+        with self._file.reading() as connection, closing(sqlite3.connect(path)) as copied:
+            connection.backup(copied)
 
     def done(self, entries: Sequence[Entry]) -> None:
         """See Spool."""
@@ -213,6 +236,10 @@ class SqliteSpool:
             "INSERT INTO entries (target, state, persona, id, version, at, dedup, body) VALUES (?,?,?,?,?,?,?,?)",
             (self._target, state, *key, version, time.time(), dedup, body),
         )
+
+    def _insert_entry(self, connection: sqlite3.Connection, entry: Entry, mark: str | None = None) -> None:
+        body = None if entry.item is None else entry.item.to_json()
+        self._insert(connection, WAITS, entry.key, entry.version, mark, body)
 
     def _check_room(self, connection: sqlite3.Connection) -> None:
         if self._is_full(connection):

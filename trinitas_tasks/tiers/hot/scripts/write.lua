@@ -4,16 +4,16 @@
 -- ARGV: member, id, body, dedup_ms (0: off), nudge_ms, outbox_limit, record prefix of the persona,
 --       above (the highest version that the caller has seen), version of a replayed write (0: none),
 --       space (the namespace and a colon), the version that it replaces ('': whatever stands), the generation of
---       the persona with which it does so ('': any), its place among the persona's times,
---       access count and last access (us) where it replaces what does not stand here,
+--       the persona with which it does so ('': any), '1' if the caller tells the workers where it should,
+--       its place among the persona's times, access count and last access (us) of what does not stand here any more,
 --       until (us: a write that comes later was given up by its caller and must not take effect; 0: any time)
 -- Returns: id, fresh (0 or 1), nudge (0 or 1), the version that stands ('0': none here; of one that would have replaced
 -- another version: '0', too), the time (us)
 local record, outbox, graves, pending, generation, nudge, clock, grants, granting, dedup = unpack(KEYS)
 local member, id, body, dedup_ms, nudge_ms, limit, prefix = unpack(ARGV)
-local above, replayed, space, till = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10], tonumber(ARGV[16])
-local replaced, since, place = ARGV[11] ~= '' and ARGV[11], ARGV[12], ARGV[13]
-local count, last = ARGV[14], ARGV[15]
+local above, replayed, space, till = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10], tonumber(ARGV[17])
+local replaced, since, tells = ARGV[11] ~= '' and ARGV[11], ARGV[12], ARGV[13] == '1'
+local place, count, last = ARGV[14], ARGV[15], ARGV[16]
 local times = space .. 'times:' .. string.match(member, '^[^:]+')
 -- include _books
 local time = redis.call('TIME')
@@ -89,10 +89,7 @@ end
 if dedup_ms ~= '0' then
   redis.call('SET', dedup, id .. ' ' .. stands, 'PX', dedup_ms)
 end
-if replaced then  -- who replaces tells nobody: the next write must
-  return {id, 1, 0, stands, now}
-end
-if redis.call('SET', nudge, '1', 'NX', 'PX', nudge_ms) then
+if tells and redis.call('SET', nudge, '1', 'NX', 'PX', nudge_ms) then
   return {id, 1, 1, stands, now}
 end
 return {id, 1, 0, stands, now}
