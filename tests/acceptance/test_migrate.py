@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import Run
+from tests.documented import differences
 from tests.executioner import CHROMA, COMMAND, VALKEY, WORKER, Executioner
 from tests.legacy import Store, made, timeless
 from tests.legacy_more import with_everything
@@ -90,6 +91,7 @@ def test_a_store_is_migrated_through_kills_verified_and_taken_back(
     assert len(everybody.kills) == len(DECK), f"too little was left to interrupt: {everybody.kills}"
     assert code == 1  # what cannot be read
     report = json.loads(said)
+    assert differences("migrate legacy", report) == []
     survey, verified = report["survey"], report["verified"]
     assert (survey["memories"], survey["unreadable"], verified["differing"]) == (store.good, store.bad, 0)
     assert verified["same"] + verified["twice"] == store.good - 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.contract.benches import Bench, RedisBench, archive_all, benches, put, version_of
-from tests.support import key_of, memory
+from tests.support import Valkey, key_of, memory
 from trinitas_tasks.model import Key, MemoryItem
 from trinitas_tasks.policy.chronology import BEGINNING, END, Place, Span
 from trinitas_tasks.tiers.hot.interface import HotTier, Write
@@ -85,6 +86,7 @@ def test_it_moves_with_its_time_and_leaves_when_it_is_archived_or_forgotten(hot:
     assert found(hot) == ["m3", "m2", "m1"]
     hot.forget([key_of(at(3))])
     assert found(hot) == ["m2", "m1"]
+    assert hot.waiting("athena", ALL, 3).end is None
     archive_all(hot)
     assert found(hot) == []
     hot.replace(at(5, id="m2"), version_of(hot, at(2)))
@@ -163,7 +165,22 @@ def test_any_span_holds_what_is_between_its_ends(
     assert part.end == (expected[-1] if len(expected) == limit else None)
 
 
-def test_a_record_that_cannot_be_read_does_not_end_the_timeline(valkey: Any, namespace: str) -> None:
+def test_large_records_come_a_few_at_a_time(valkey: Valkey, namespace: str) -> None:
+    made = RedisBench(valkey, namespace)
+    hot = made.tier()
+    chance = random.Random(7)
+    put(hot, *(at(n, content=chance.randbytes(500_000).hex()) for n in range(12)))
+    span, parts = ALL, list[list[str]]()
+    while span.high > BEGINNING:
+        part = hot.waiting("athena", span, 100)
+        parts.append([record.item.id for record in part.records])
+        span = span.beyond(part.end or BEGINNING)
+    assert [name for names in parts for name in names] == [f"m{n}" for n in range(12)][::-1]
+    assert len(parts) > 1
+    made.close()
+
+
+def test_a_record_that_cannot_be_read_does_not_end_the_timeline(valkey: Valkey, namespace: str) -> None:
     made = RedisBench(valkey, namespace)
     hot = made.tier()
     assert isinstance(hot, RedisHotTier)

@@ -257,7 +257,7 @@ def test_a_closed_front_replays_no_more(site: Site) -> None:
     site.hot.away = True
     site.write(OLD)
     site.front.close()
-    thread = site.front._replayer
+    thread = site.front._replayer.thread
     assert thread is not None
     thread.join(10)
     assert not thread.is_alive()

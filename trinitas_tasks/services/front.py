@@ -7,15 +7,16 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Final, TypeAlias
+from typing import Final
 
 from trinitas_tasks.errors import TrinitasError, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, Record, utc_now
 from trinitas_tasks.services import granted
 from trinitas_tasks.services.archived import load_ahead
-from trinitas_tasks.services.replay import replay
+from trinitas_tasks.services.replay import Replayer, replay
+from trinitas_tasks.services.states import Scoped, counting, newest, visible
 from trinitas_tasks.tiers.archive.interface import Reader
-from trinitas_tasks.tiers.hot.interface import Barred, Gone, HotTier, Replaced, Write, Written
+from trinitas_tasks.tiers.hot.interface import Gone, HotTier, Replaced, Write, Written
 from trinitas_tasks.tiers.spool.interface import Entry, Spool
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,6 @@ KNOWN: Final = 10_000
 """Of how many memories a client remembers which version it has seen, the latest ones: 2 MB."""
 
 Fetch = Callable[[str, Sequence[str]], Sequence[str]]
-Scoped: TypeAlias = Record | Gone | Barred | None
 
 
 class Front:
@@ -56,18 +56,15 @@ class Front:
         self._fetch = fetch
         self._replayed = replayed
         self._cache_seconds = cache_seconds
-        self._retry_seconds = retry_seconds
         self._clock = clock
-        self._starting = threading.Lock()
-        self._replayer: threading.Thread | None = None
-        self._closed = threading.Event()
+        self._replayer = Replayer(self._replay, spool.empty, retry_seconds)
         self._knowing = threading.Lock()
         self._known: dict[Key, int] = {}
         self.seen = 0
 
     def close(self) -> None:
         """End what goes on in the background."""
-        self._closed.set()
+        self._replayer.close()
 
     # Writing. While anything waits in the spool, what follows waits behind it: else a repeated write would be
     # answered with a memory that a spooled forget is about to take away.
@@ -85,7 +82,7 @@ class Front:
             except Unavailable as error:
                 raise Unavailable(f"{away}; and {error}") from away
         self._saw(version)
-        self._replay_soon()
+        self._replayer.soon()
         return Written(tuple(ids), len(writes), False, version)
 
     def write_through(self, writes: Sequence[Write]) -> Written:
@@ -110,7 +107,7 @@ class Front:
                 self._saw(self._spool.forget(keys, above=self.seen))
             except Unavailable as error:
                 raise Unavailable(f"{away}; and {error}") from away
-            self._replay_soon()
+            self._replayer.soon()
             return False
         self._saw(forgotten.version)
         self._spool.mark(keys, forgotten.version)
@@ -132,7 +129,7 @@ class Front:
             return self.read(key.persona, [key.id])[0]
         except Unavailable as away:
             spooled = self._spool.latest(key.persona, [key.id])[0]
-            found = _newest(self._archived_alone(key), spooled)
+            found = counting(self._archived_alone(key), spooled)
             self._saw(found.version if found else 0)
             if found is None and (spooled is None or not spooled.waits):
                 raise away from None
@@ -163,7 +160,7 @@ class Front:
         records = self._hot.read_scoped(reader, keys, touch=touch)
         missing = [key for key, record in zip(keys, records, strict=True) if record is None]
         found = dict(zip(keys, records, strict=True)) | (self._archived(reader, missing, touch) if missing else {})
-        kept = [_scoped(found[key], entry, own=key.persona == reader) for key, entry in zip(keys, spooled, strict=True)]
+        kept = [visible(found[key], entry, own=key.persona == reader) for key, entry in zip(keys, spooled, strict=True)]
         for key, record in zip(keys, kept, strict=True):
             if record is not None:
                 self._saw(record.version)
@@ -213,7 +210,7 @@ class Front:
         archived = self._archive.load(persona, ids)
         kept = {}
         for each, record, state, entry in zip(ids, archived, states, spooled, strict=True):
-            found = _newest(record if state is None else state, entry)
+            found = counting(record if state is None else state, entry)
             if found is not None and found.version >= self._known.get(Key(persona, each), 0):
                 kept[each] = found.item
                 self._saw(found.version)
@@ -235,8 +232,7 @@ class Front:
         states: Sequence[Scoped] = hot.read_scoped(reader, keys, touch=False) if hot else [None] * len(keys)
         found: dict[Key, MemoryItem] = {}
         for key, state, entry in zip(keys, states, spooled, strict=True):
-            newest = max(state, records[key], key=_version) if isinstance(state, Record) else state or records[key]
-            kept = _scoped(newest, entry, own=key.persona == reader)
+            kept = visible(newest(state, records[key]), entry, own=key.persona == reader)
             if kept is not None and (hot or kept.version >= self._known.get(key, 0)):
                 self._saw(kept.version)
                 found[key] = kept.item
@@ -251,7 +247,7 @@ class Front:
             logger.warning("reading without the spool: %s", error)
             return True
         if not empty:
-            self._replay_soon()
+            self._replayer.soon()
         return empty
 
     def _waiting(self, persona: str, ids: Sequence[str]) -> list[Entry | None]:
@@ -279,31 +275,10 @@ class Front:
         entries = self._spool.pending(persona, PENDING)
         return [Record(entry.item, entry.version) for entry in entries if entry.item is not None]
 
-    def _replay_soon(self) -> None:
-        """Replay from a thread of its own, as soon as the hot tier takes it; unless one is at it.
-
-        It may be what another process spooled and did not live to replay.
-        """
-        with self._starting:
-            if self._replayer is None or not self._replayer.is_alive():
-                self._replayer = threading.Thread(target=self._replay, name="replay of the spool", daemon=True)
-                self._replayer.start()
-
     def _replay(self) -> None:
-        while not self._closed.wait(self._retry_seconds):
-            try:
-                self._hot.ping()
-                replay(hot=self._hot, spool=self._spool)
-                self._replayed()
-                with self._starting:
-                    if self._spool.empty():
-                        self._replayer = None  # what is spooled from now on starts another
-                        return
-            except TrinitasError as error:
-                logger.info("the spool waits on: %s", error)
-            except Exception:
-                if not self._closed.is_set():  # else its connections were closed under it
-                    logger.exception("the spool waits on")
+        self._hot.ping()
+        replay(hot=self._hot, spool=self._spool)
+        self._replayed()
 
     def _saw(self, version: int) -> None:
         self.seen = max(self.seen, version)
@@ -315,26 +290,6 @@ class Front:
             self._known[key] = version
             if len(self._known) > KNOWN:
                 del self._known[next(iter(self._known))]
-
-
-def _version(record: Record) -> int:
-    return record.version
-
-
-def _newest(found: Record | Gone | None, spooled: Entry | None) -> Record | None:
-    """What counts of a memory's state elsewhere and in the spool; None if it was forgotten, or is not there."""
-    if spooled is not None and not spooled.waits and isinstance(found, Gone):
-        return None  # a mark tells of what was; somebody has forgotten it since
-    if spooled is not None and (not isinstance(found, Record) or spooled.version >= found.version):
-        return None if spooled.item is None else Record(spooled.item, spooled.version)
-    return found if isinstance(found, Record) else None
-
-
-def _scoped(found: Scoped, spooled: Entry | None, *, own: bool) -> Record | None:
-    """As _newest; of what the reader may not see, or perhaps may not, nothing."""
-    if isinstance(found, Barred) or (not own and spooled is not None and spooled.waits):
-        return None
-    return _newest(found, spooled)
 
 
 def _by_owner(keys: Sequence[Key]) -> list[tuple[str, list[str]]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Final
 
+from trinitas_tasks.errors import TrinitasError
 from trinitas_tasks.tiers.hot.interface import HotTier, Write
 from trinitas_tasks.tiers.spool.interface import Entry, Spool
 
@@ -38,3 +40,40 @@ def _send(entries: Sequence[Entry], hot: HotTier, *, forgotten: bool) -> None:
         hot.forget([entry.key for entry in entries], versions=[entry.version for entry in entries])
     else:
         hot.write([Write(entry.item, version=entry.version) for entry in entries if entry.item is not None])
+
+
+class Replayer:
+    """A thread that tries every ``retry_seconds`` until nothing is left."""
+
+    def __init__(self, again: Callable[[], None], is_done: Callable[[], bool], retry_seconds: float) -> None:
+        self._again = again
+        self._is_done = is_done
+        self._retry_seconds = retry_seconds
+        self._starting = threading.Lock()
+        self._closed = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def soon(self) -> None:
+        """Begin, unless it is at it. It may be what another process spooled and did not live to replay."""
+        with self._starting:
+            if self.thread is None or not self.thread.is_alive():
+                self.thread = threading.Thread(target=self._run, name="replay of the spool", daemon=True)
+                self.thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.wait(self._retry_seconds):
+            try:
+                self._again()
+                with self._starting:
+                    if self._is_done():
+                        self.thread = None  # what is spooled from now on starts another
+                        return
+            except TrinitasError as error:
+                logger.info("the spool waits on: %s", error)
+            except Exception:
+                if not self._closed.is_set():  # else its connections were closed under it
+                    logger.exception("the spool waits on")
+
+    def close(self) -> None:
+        """End it."""
+        self._closed.set()

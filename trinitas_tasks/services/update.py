@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
-from trinitas_tasks.errors import Conflict, NotFound, Unavailable
+from trinitas_tasks.errors import Conflict, NotFound, TrinitasError, Unavailable
 from trinitas_tasks.model import Key, MemoryItem, Record
 from trinitas_tasks.services.front import Front
 from trinitas_tasks.tiers.archive.interface import Reader
@@ -59,10 +60,8 @@ def _found(key: Key, hot: HotTier, archive: Reader | None, fetch: Fetch) -> tupl
 
 def _archived(key: Key, hot: HotTier, archive: Reader | None, fetch: Fetch) -> Record | None:
     if archive is not None:
-        try:
+        with suppress(TrinitasError):  # the workers may be able to
             return archive.load(key.persona, [key.id])[0]
-        except Unavailable:
-            pass  # the workers may be able to
     if not fetch(key.persona, [key.id]):
         return None
     came = hot.read(key.persona, [key.id], touch=False)[0]

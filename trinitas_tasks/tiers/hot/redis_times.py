@@ -21,6 +21,8 @@ from trinitas_tasks.tiers.hot.rows import member_of, readable
 WIDTH: Final = 18
 SHIFT: Final = to_micros(EPOCH.replace(year=1))
 MOST: Final = 10**WIDTH - 1
+BYTES: Final = 4 << 20
+"""As they are kept: others wait while they are gathered."""
 
 
 def time_of(item: MemoryItem) -> str:
@@ -53,12 +55,14 @@ class RedisTimes(RedisRolls):
         """See Times."""
         low, high = map(_limit, span.bounds(persona))
         prefix = f"{self._records}{persona}:"
-        rows = self._server.run(
-            "waiting", [self._name("times", persona)], low, high, int(span.newest_first), limit, prefix, WIDTH
-        )
-        last = rows[-1][0].decode() if len(rows) == limit else None
-        end = last and Place(_micros(last[:WIDTH]), persona, last[WIDTH:])
-        return Stretch(list(readable(row[1:] for row in rows)), end or None)
+        keys = [self._name("times", persona)]
+        newest_first = int(span.newest_first)
+        more, *rows = self._server.run("waiting", keys, low, high, newest_first, limit, prefix, WIDTH, BYTES)
+        records = list(readable(row[1:] for row in rows))
+        if not more:
+            return Stretch(records)
+        last = rows[-1][0].decode()
+        return Stretch(records, Place(_micros(last[:WIDTH]), persona, last[WIDTH:]))
 
     def places(self, keys: Sequence[Key]) -> list[Place]:
         """See Times."""

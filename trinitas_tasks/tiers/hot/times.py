@@ -13,7 +13,7 @@ class Times(Protocol):
     """Errors: Unavailable. Nothing here counts as an access."""
 
     def waiting(self, persona: str, span: Span, limit: int) -> Stretch:
-        """The first ``limit`` of the persona's records in this span that are not archived yet."""
+        """The first of the persona's records in this span that are not archived yet, ``limit`` at most."""
 
     def places(self, keys: Sequence[Key]) -> list[Place]:
         """Of these memories, those that are not archived yet: their places, in no order."""
