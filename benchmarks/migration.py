@@ -1,8 +1,11 @@
-"""Migrating a store of version 3.5 on the real stack: python -m benchmarks.migration [--records N] [--json].
+"""Migrating a store of version 3.5 on the real stack: python -m benchmarks.migration [--records N] [--kills N].
 
 The rate from the first step to the last against that of the model alone over the same texts in the same run (before
-and after: machines change their speed within minutes), and how much the ingest worker and the command have grown
-between a tenth of the records and all of them.
+and after: machines change their speed within minutes), and the memory of the ingest worker and of the command at each
+tenth of the records.
+
+With --kills a smaller store in all layouts, with all that may be wrong with one, is migrated twice: undisturbed, and
+with so many SIGKILLs of the command, the ingest worker, both, Valkey and Chroma, at random moments (--seed).
 """
 
 from __future__ import annotations
@@ -10,12 +13,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +29,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tests.legacy import made
+from tests.executioner import DECK, TRINITAS, Executioner, Kill
+from tests.legacy import Store, made, timeless
+from tests.legacy_more import with_everything
 from trinitas_tasks import load_settings
 from trinitas_tasks.embedding.sentence_transformer import SentenceTransformerEmbedder
 from trinitas_tasks.interfaces.migrating import named
@@ -32,6 +40,8 @@ from trinitas_tasks.policy.text import embedding_text
 from trinitas_tasks.tiers.legacy.folder import LegacyFolder
 from trinitas_tasks.tiers.legacy.interface import Place
 
+RECORDS = 100_000
+KILLED = 6000
 SAMPLE = 1000
 LOOK_SECONDS = 1.0
 MB = 1 << 20
@@ -50,9 +60,9 @@ class Watch(threading.Thread):
         """Until `end`."""
         while not self._ended.wait(LOOK_SECONDS):
             try:
-                read = int(json.loads(self._state.read_text())["counts"]["read"])
+                read = read_so_far(self._state)
                 sizes = {name: each.memory_info().rss for name, each in self._processes.items()}
-            except (OSError, ValueError, KeyError, psutil.Error):
+            except psutil.Error:
                 continue
             self.seen.append((read, sizes))
 
@@ -61,20 +71,29 @@ class Watch(threading.Thread):
         self._ended.set()
         self.join()
 
-    def grown(self, name: str, records: int) -> tuple[int, int]:
-        """The most that a process had, in bytes, until a tenth of the records were read, and after that."""
-        early = [sizes[name] for read, sizes in self.seen if 0 < read <= records // 10]
-        late = [sizes[name] for read, sizes in self.seen if read > records // 10]
-        return max(early, default=0), max(late, default=0)
+    def grown(self, name: str, records: int) -> list[int]:
+        """The most that a process had, in bytes, at each tenth of the records; 0 where nobody looked."""
+        tenths = [0] * 10
+        for read, sizes in self.seen:
+            if read:
+                place = min(10 * read // records, 9)
+                tenths[place] = max(tenths[place], sizes[name])
+        return tenths
 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--records", type=int, default=100_000)
+    options.add_argument("--records", type=int, help=f"of the store (default {RECORDS:,}; with --kills {KILLED:,})")
+    options.add_argument("--kills", type=int, default=0)
+    options.add_argument("--seed", type=int, default=6)
     options.add_argument("--json", action="store_true")
     given = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="trinitas-migration-") as folder:
-        show(measured(Path(folder), given.records), as_json=given.json)
+        if given.kills:
+            rows = killed(Path(folder), given.records or KILLED, given.kills, given.seed)
+        else:
+            rows = measured(Path(folder), given.records or RECORDS)
+        show(rows, as_json=given.json)
     return 0
 
 
@@ -101,9 +120,59 @@ def measured(folder: Path, records: int) -> Rows:
         ("the same in the archive", f"{verified['same']:,}", f"{verified['differing']} differ"),
     ]
     for name in ("ingest", "command"):
-        early, late = watch.grown(name, store.good)
-        rows.append((f"{name}: most memory to a tenth, then", f"{early // MB} MB, {late // MB} MB", "flat"))
+        tenths = [size // MB for size in watch.grown(name, store.good)]
+        rows.append((f"{name}: memory at each tenth, MB", " ".join(map(str, tenths)), "flat"))
     return rows
+
+
+def killed(folder: Path, records: int, kills: int, seed: int) -> Rows:
+    """The rows of the report with kills."""
+    store, chance = with_everything(folder / "store", records), random.Random(seed)
+    deck = [DECK[number % len(DECK)] for number in range(kills)]
+    chance.shuffle(deck)
+    reports, seconds, ended = [], [], list[Kill]()
+    for dealt in ([], deck):
+        home = folder / ("killed" if dealt else "undisturbed")
+        stack = Stack(load_settings(overrides={"home": home, "lease_seconds": 10}))
+        stack.up()
+        try:
+            command = ("migrate", "legacy", store.base, "--zone", "Asia/Tokyo", "--yes", "--json", "--home", home)
+            state = home / "migrations" / named(store.base) / "state.json"
+            everybody = Executioner(stack, command, partial(read_so_far, state), chance)
+            began = time.perf_counter()
+            _, said = everybody.run(dealt)
+            seconds.append(time.perf_counter() - began)
+            reports.append(json.loads(said.replace(str(home), "HOME")))
+            ended += everybody.kills
+            agreed = subprocess.run([TRINITAS, "verify", "--home", home], capture_output=True, check=False).returncode
+        finally:
+            stack.down()
+    return told(store, reports, seconds, ended, agreed=agreed == 0)
+
+
+def told(store: Store, reports: list[dict[str, Any]], seconds: list[float], kills: list[Kill], *, agreed: bool) -> Rows:
+    """What two migrations of one store came to, the second one with these kills."""
+    undisturbed, disturbed = map(timeless, reports)
+    counts = Counter(" and ".join(each.victims) for each in kills)
+    verified = disturbed["verified"]
+    unread = disturbed["survey"]["unreadable"]
+    return [
+        (f"{len(kills)} kills", ", ".join(f"{who} {count}" for who, count in counts.items()), ""),
+        (f"{store.good:,} memories", f"{verified['differing']} unexplained differences", "0"),
+        (f"{store.bad:,} that cannot be read", f"{unread:,} listed", f"{store.bad:,}"),
+        ("the report but for its times", "the same" if disturbed == undisturbed else "another", "the same"),
+        ("the tiers afterwards", "agree" if agreed else "differ", "agree"),
+        ("surveyed, backed up, copied and verified", f"{seconds[1]:,.0f} s", f"undisturbed {seconds[0]:,.0f} s"),
+    ]
+
+
+def read_so_far(state: Path) -> int:
+    """How many memories were copied by now."""
+    try:
+        counts = json.loads(state.read_text())["counts"]
+    except (OSError, ValueError, KeyError):
+        return 0
+    return int(counts["read"]) if counts else 0
 
 
 def sample(base: Path, work: Path) -> list[str]:
@@ -127,7 +196,7 @@ def migrate(stack: Stack, base: Path, home: Path) -> tuple[dict[str, Any], Watch
     """The command's report, and what was seen meanwhile."""
     worker = next(each.pid for each in stack.status().processes if each.name == "ingest" and each.pid)
     command: list[str | Path] = [
-        Path(sys.executable).with_name("trinitas"),
+        TRINITAS,
         "migrate",
         "legacy",
         base,

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import TRINITAS, Run
-from tests.acceptance.test_promises import pid_of
+from tests.acceptance.conftest import Run
 from tests.documented import differences
-from tests.legacy import Store, made
+from tests.executioner import CHROMA, COMMAND, VALKEY, WORKER, Executioner
+from tests.legacy import Store, made, timeless
+from tests.legacy_more import with_everything
 from tests.support import wait_until
 from tests.unit.test_legacy import state
 from trinitas_tasks import MemoryClient, Settings
@@ -24,22 +22,22 @@ from trinitas_tasks.interfaces.migrating import named
 from trinitas_tasks.local.stack import Stack
 
 SIZE = 2000
-KILLS = 5
+DECK = [(COMMAND,), (COMMAND, WORKER), (VALKEY,), (COMMAND,), (CHROMA,), (COMMAND,)]
+"""`python -m benchmarks.migration --kills 20` has more."""
+
+
+def personas_of(store: Store) -> list[str]:
+    return sorted({persona for persona, _ in store.there})
 
 
 def settled(client: MemoryClient, store: Store) -> None:
     """All of it is indexed, and the tiers agree."""
-    for persona in {persona for persona, _ in store.there}:
+    for persona in personas_of(store):
         wait_until(partial(_indexed, client, persona), 60)
 
 
 def _indexed(client: MemoryClient, persona: str) -> bool:
     return not client.stats(persona=persona).unindexed
-
-
-def counted(client: MemoryClient, store: Store) -> int:
-    found = [client.stats(persona=persona) for persona in {persona for persona, _ in store.there}]
-    return sum(sum((each.by_type or {}).values()) for each in found)
 
 
 def progress(home: Path, store: Store) -> int:
@@ -51,62 +49,76 @@ def progress(home: Path, store: Store) -> int:
     return int((told.get("counts") or {}).get("read", 0))
 
 
-def _came(home: Path, store: Store, far: int) -> bool:
-    return progress(home, store) >= far
+def exported(trinitas: Run, store: Store, file: Path) -> bytes:
+    """Everything that the home has of the store's personas."""
+    named_ones = [part for persona in personas_of(store) for part in ("-p", persona)]
+    assert trinitas("run", "flush_access").returncode == 0
+    done = trinitas("export", file, *named_ones)
+    assert done.returncode == 0, done.stderr
+    return file.read_bytes()
 
 
-def kill_worker(stack: Stack, client: MemoryClient) -> None:
-    """And wait until the next one is ready."""
-    before = pid_of(stack, "ingest")
-    os.kill(before, signal.SIGKILL)
-    wait_until(lambda: pid_of(stack, "ingest") not in (0, before), 60)
-    wait_until(lambda: "ingest" in client._dispatcher.workers(), 60)
+def lived(client: MemoryClient, store: Store) -> None:
+    """Memories of the same personas, some under ids that the store has, too; read, pinned, shared, forgotten."""
+    for persona in personas_of(store):
+        client.remember(f"{persona} was here before.", persona=persona)
+    taken = [id_ for persona, id_ in sorted(store.there) if persona == "athena"]
+    mine = client.remember_many(
+        [{"content": f"heron {n} stands at home", "id": taken[n], "tags": ["mine"]} for n in range(3)]
+        + [{"content": f"crane {n} was here before"} for n in range(5)],
+        persona="athena",
+    )
+    client.pin(mine[0], persona="athena")
+    client.share(mine[1], to=["hestia", "seshat"], persona="athena")
+    client.forget(mine[2], persona="athena")
+    client.feedback(mine[3], useful=True, persona="athena")
+    for each in (mine[3], mine[4], mine[0], mine[4]):
+        client.get(each, persona="athena")
 
 
 def test_a_store_is_migrated_through_kills_verified_and_taken_back(
     trinitas: Run, home: Path, tmp_path: Path, client: MemoryClient, stack_settings: Settings
 ) -> None:
-    store = made(tmp_path / "store", SIZE)
-    before, others = state(store.base), counted(client, store)  # other tests remember for the same personas
-    arguments: tuple[str | Path, ...] = ("migrate", "legacy", store.base, "--zone", "Asia/Tokyo", "--json")
-    chance = random.Random(5)
-    for kill in range(KILLS):
-        command = [TRINITAS, *arguments, "--yes", "--home", home]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=home) as process:
-            enough = progress(home, store) + chance.randint(1, 200)
-            wait_until(partial(_came, home, store, enough), 120)
-            if kill == 1:  # the command waits for the next worker and goes on
-                kill_worker(Stack(stack_settings), client)
-                wait_until(partial(_came, home, store, progress(home, store) + 1), 120)
-            process.kill()
-        assert progress(home, store) < store.good, "nothing was left to interrupt"
-    done = trinitas(*arguments, "--yes")
-    report = json.loads(done.stdout)
+    store = with_everything(tmp_path / "store", SIZE)
+    lived(client, store)
+    wait_until(lambda: not client.stats().outbox, 60)
+    files, before = state(store.base), exported(trinitas, store, tmp_path / "before.jsonl")
+    arguments: tuple[str | Path, ...] = ("migrate", "legacy", store.base, "--zone", "Asia/Tokyo", "--json", "--yes")
+    everybody = Executioner(
+        Stack(stack_settings), [*arguments, "--home", home], partial(progress, home, store), random.Random(6)
+    )
+    code, said = everybody.run(DECK)
+    assert len(everybody.kills) == len(DECK), f"too little was left to interrupt: {everybody.kills}"
+    assert code == 1  # what cannot be read
+    report = json.loads(said)
     assert differences("migrate legacy", report) == []
-    assert done.returncode == 1  # what cannot be read
-    assert report["survey"]["memories"] == report["verified"]["same"] == report["verified"]["noted"] == store.good
-    assert report["verified"]["differing"] == 0
-    assert report["survey"]["unreadable"] == store.bad
+    survey, verified = report["survey"], report["verified"]
+    assert (survey["memories"], survey["unreadable"], verified["differing"]) == (store.good, store.bad, 0)
+    assert verified["same"] + verified["twice"] == store.good - 3
+    assert (verified["changed"], verified["forgotten"]) == (2, 1), "what is here stays"
+    assert verified["noted"] == len(store.there) - 3
     aside = Path(report["unreadable_file"]).read_text().splitlines()
     assert len(aside) == store.bad
     assert all(json.loads(line)["reason"] for line in aside)
-    assert state(store.base) == before
+    assert state(store.base) == files
     manifest = json.loads((Path(report["backup"]) / "manifest.json").read_text())
     assert {name: each["sha256"] for name, each in manifest.items()} == {
-        name: digest for name, (_, digest) in before.items() if digest
+        name: digest for name, (_, digest) in files.items() if digest
     }
     settled(client, store)
-    assert counted(client, store) == others + store.good
     assert trinitas("verify").returncode == 0
 
-    again = json.loads(trinitas(*arguments, "--yes", "--no-backup").stdout)
-    assert again["copied"]["copied"] == 0
-    assert again["verified"]["same"] == store.good
-    back = trinitas(*arguments, "--rollback", "--yes")
+    client.get(next(id_ for persona, id_ in sorted(store.there) if persona == "bellona"), persona="bellona")
+    back = trinitas(*arguments, "--rollback")
     assert back.returncode == 0, back.stderr
-    assert json.loads(back.stdout)["rolled_back"] == {"removed": store.good, "kept": 0}
-    assert counted(client, store) == others
+    assert json.loads(back.stdout)["rolled_back"] == {"removed": len(store.there) - 3, "kept": 0}
+    assert exported(trinitas, store, tmp_path / "after.jsonl") == before
     assert trinitas("verify").returncode == 0
+
+    undisturbed = trinitas(*arguments)
+    assert timeless(json.loads(undisturbed.stdout)) == timeless(report)
+    assert trinitas(*arguments, "--rollback").returncode == 0
+    assert exported(trinitas, store, tmp_path / "after.jsonl") == before
 
 
 def test_a_whole_store_is_found_by_meaning_and_by_id(trinitas: Run, tmp_path: Path, client: MemoryClient) -> None:

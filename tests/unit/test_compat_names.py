@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import threading
 import warnings
 from collections.abc import Coroutine, Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from tests.unit.clients import Bench
 from trinitas_tasks import compat
+from trinitas_tasks.client import MemoryClient
 from trinitas_tasks.compat import (
     Context,
     EnhancedMemoryManager,
@@ -133,8 +135,43 @@ def test_every_public_coroutine_is_one_for_whoever_looks() -> None:
                 assert inspect.iscoroutinefunction(member) != synchronous, name
 
 
+NAMES = {
+    "MemoryType": "WORKING EPISODIC SEMANTIC PROCEDURAL",
+    "MemoryPriority": "CRITICAL HIGH MEDIUM LOW MINIMAL",
+    "MemoryItem": "",
+    "Query": "",
+    "Context": "",
+    "TrinitasMemoryManager": "remember recall share_memory get_statistics start_background_tasks stop_background_tasks",
+    "EnhancedMemoryManager": (
+        "initialize remember recall semantic_search cross_persona_share get_statistics health_check cleanup"
+    ),
+    "HybridConfig": "",
+    "HybridMemoryBackend": "initialize store retrieve search delete get_stats",
+    "create_hybrid_backend": "",
+    "initialize_memory_manager": "",
+    "get_memory_manager": "",
+}
+"""What code of v3.5 calls."""
+
+
 def test_every_name_is_there() -> None:
-    assert set(compat.__all__) <= set(dir(compat))
+    assert set(NAMES) <= set(compat.__all__) <= set(dir(compat))
+    for name, members in NAMES.items():
+        assert [each for each in members.split() if not hasattr(getattr(compat, name), each)] == [], name
+
+
+def test_every_warning_names_a_call_that_there_is() -> None:
+    """As they stand in the source: each name of v3.5 with its successor."""
+    folder = Path(compat.__file__).parent
+    source = "".join(each.read_text() for each in sorted(folder.glob("*.py")))
+    told = dict(re.findall(r'deprecated\("([\w.]+)", "([^"]+)"\)', source))
+    called = {name for name, members in NAMES.items() if name not in ("MemoryType", "MemoryPriority")}
+    called |= {f"{name}.{each}" for name, members in NAMES.items() for each in members.split() if each.islower()}
+    assert called <= set(told), called - set(told)
+    for old, new in told.items():
+        calls = re.findall(r"MemoryClient\.(\w+)", new)
+        assert [each for each in calls if not callable(getattr(MemoryClient, each, None))] == [], old
+        assert calls or "Celery beat" in new or "load_settings" in new, old
 
 
 @pytest.mark.parametrize(
@@ -150,7 +187,24 @@ def test_every_name_is_there() -> None:
         (EnhancedMemoryManager.recall, "self, persona, query_text, context=None, limit=5, use_semantic=True"),
         (EnhancedMemoryManager.semantic_search, "self, query_text, personas=None, limit=10, min_similarity=0.5"),
         (EnhancedMemoryManager.cross_persona_share, "self, from_persona, to_persona, query_text, limit=5"),
+        (EnhancedMemoryManager.initialize, "self"),
+        (EnhancedMemoryManager.get_statistics, "self"),
+        (EnhancedMemoryManager.health_check, "self"),
+        (EnhancedMemoryManager.cleanup, "self"),
+        (TrinitasMemoryManager.get_statistics, "self"),
+        (HybridMemoryBackend.initialize, "self"),
+        (HybridMemoryBackend.store, "self, item"),
+        (HybridMemoryBackend.retrieve, "self, item_id"),
         (HybridMemoryBackend.search, "self, query, persona"),
+        (HybridMemoryBackend.delete, "self, item_id"),
+        (HybridMemoryBackend.get_stats, "self"),
+        (create_hybrid_backend, "config=None, persona='shared', client=None"),
+        (
+            Query,
+            "text, context=None, needs_experience=False, needs_knowledge=False, needs_procedure=False, limit=5, "
+            "threshold=0.7",
+        ),
+        (get_memory_manager, ""),
         (get_enhanced_memory_manager, "persona='shared'"),
         (initialize_memory_manager, "storage_base=None"),
     ],

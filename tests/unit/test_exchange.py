@@ -29,6 +29,7 @@ from trinitas_tasks.services.exporting import Wanted
 from trinitas_tasks.tiers.archive.lives import Restored
 from trinitas_tasks.tiers.hot.interface import Write
 
+DATA = Path(__file__).parents[1] / "data"
 NOW = datetime(2026, 5, 6, 7, 8, 9, 123456, UTC)
 TEXTS = ("a heron", "鷺は\u2028川に立つ", 'quoted "x", and; more\r\nlines\n', "[1, 2]", " =1+1\t", "🦊" * 5)
 
@@ -324,10 +325,51 @@ def test_memories_of_mem0_move_in(document: Any, side: Side) -> None:
     )  # fmt: skip
     assert first.id == "892db2ae-06d9-49e5-8b3e-585ef9b85b8e"
     assert first.metadata == {
-        "hash": "1a271c007316c94377175ee80e746a19", "category": "movies", "user_id": "its own",
+        "hash": "1a271c007316c94377175ee80e746a19", "category": "movies", "user_id": "its own", "mem0_user_id": "alice",
     }  # fmt: skip
     assert second.tags == ("birds",)
     assert {"agent_id": "tour-guide", "run_id": "r1"}.items() <= second.metadata.items()
+
+
+def test_what_mem0s_graph_knows_moves_in_with_its_memories(side: Side) -> None:
+    relation = {"source": "alice", "relationship": "likes_to_eat", "target": "寿司"}
+    document = {**MEM0, "relations": [relation, relation]}
+    side.take(json.dumps(document).encode(), persona="athena")
+    [told] = [each for each in side.items() if "relation" in each.metadata]
+    assert (told.content, told.type) == ("alice likes to eat 寿司", "semantic")
+    assert len(side.items()) == 3
+
+
+def test_what_mem0_itself_exported_moves_in_whole(side: Side) -> None:
+    """Written by mem0ai 2.2.1: get_all() after add() and update()."""
+    data = (DATA / "mem0-2.2.1.json").read_bytes()
+    assert side.take(data, persona="athena").form == "mem0"
+    entries = {each["id"]: each for each in json.loads(data)["results"]}
+    items = {each.id: each for each in side.items()}
+    assert set(items) == set(entries)
+    for id_, entry in entries.items():
+        item = items[id_]
+        assert (item.content, item.timestamp) == (entry["memory"], datetime.fromisoformat(entry["created_at"]))
+        beside = set(entry) - {"id", "memory", "created_at", "metadata"}
+        assert item.metadata == {**{name: entry[name] for name in beside}, **(entry["metadata"] or {})}
+
+
+def test_what_a_langgraph_store_itself_exported_moves_in_whole(side: Side) -> None:
+    """Written by langgraph 1.2.24: Item.dict() of what search() found; an item of nothing is no memory."""
+    entries = json.loads((DATA / "langgraph-1.2.24.json").read_text("utf-8"))
+    whole = [each for each in entries if each["value"]]
+    assert len(whole) == len(entries) - 1
+    file = side.folder / "all"
+    file.write_text(json.dumps(entries))
+    checked = Import(side.client, file, persona="athena", state_folder=side.folder / "s").check(quiet)
+    assert (checked.good, len(checked.bad)) == (len(whole), 1)
+    side.take(json.dumps(whole).encode(), persona="athena")
+    items = {(*each.metadata["namespace"], each.metadata["key"]): each for each in side.items()}
+    for entry in whole:
+        item = items[*entry["namespace"], entry["key"]]
+        assert item.content in (entry["value"], *entry["value"].values())
+        assert item.timestamp == datetime.fromisoformat(entry["created_at"])
+        assert item.metadata["updated_at"] == entry["updated_at"]
 
 
 @pytest.mark.parametrize("document", [ITEMS, {"items": ITEMS}], ids=["list", "object"])

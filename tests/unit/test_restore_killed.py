@@ -244,17 +244,36 @@ def test_killed_while_it_is_taken_back_it_is_taken_back_the_next_time(
 
 
 def test_nobody_opens_an_archive_whose_restore_was_broken_off(worn: Worn) -> None:
-    home = worn.again("broken off")
+    home = worn.again("half")
     assert killed(home, lambda: worn.restore(home), 3, "archive.db.restoring")
     file = home / "archive.db"
     archive = SqlArchive(f"sqlite:///{file}")
     for call in (archive.migrate, archive.ping, lambda: LocalArchive(file).load("athena", ["m001"])):
-        with pytest.raises(Unavailable, match="trinitas up"):
+        with pytest.raises(Unavailable, match="broken off"):
             call()
     assert not file.exists() or file.stat().st_size
     switch.settle(file)
     archive.migrate()
     archive.close()
+
+
+def test_a_list_that_cannot_be_taken_away_does_no_harm_the_second_time(
+    worn: Worn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, whole = worn.again("listed"), os.unlink
+
+    def failing(path: Any, **more: Any) -> None:
+        if str(path).endswith(".restoring"):
+            raise OSError(errno.EROFS, "Read-only file system")
+        whole(path, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", failing)
+        with pytest.raises(BackupError, match="Read-only"):
+            worn.restore(home)
+    acknowledge(home)
+    assert switch.settle(home / "archive.db") is not None
+    assert assert_whole(home, worn)
 
 
 # Into a new folder.

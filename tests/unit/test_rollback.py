@@ -70,12 +70,11 @@ class Home:
         return sum(step.copied for step in self.old.copy())
 
     def roll_back(self) -> tuple[int, int]:
-        """How many went and stayed."""
+        """How many went and stayed; nothing that is due comes after it."""
         removed, kept, more = 0, 0, True
         while more:
             step = json.loads(json.dumps(self.workers.jobs.migrate_undo(NAME)))
             removed, kept, more = removed + step["removed"], kept + step["kept"], step["more"]
-        self.settle()
         return removed, kept
 
     def a_day(self) -> None:
@@ -141,16 +140,19 @@ def test_what_was_read_said_and_granted_of_it_meanwhile_goes_with_it(homes: tupl
             home.settle()
     assert home.roll_back() == (15, 0)
     assert home.exported() == before
-    assert state(home.workers) == state(twin.workers)
-    assert home.world.hot.granted("hera", 9) == [Key("athena", "fact5")]
-    assert home.world.hot.granted("athena", 9) == []
-    first = home.migrate()
+    first = home.migrate()  # before anybody looks at what Redis has of it
     home.settle()
     again = {key: each for key, each in home.told().items() if key not in twin.told()}
     assert len(again) == first == 15
     assert not any(each["pinned"] or each["useful"] or each["grants"] for each in again.values())
     assert {each["access_count"] for each in again.values()} == {0, 90}
     assert not set(home.workers.runtime.archive.followers(list(again)))
+    home.roll_back()
+    home.settle()
+    assert home.exported() == before
+    assert state(home.workers) == state(twin.workers)
+    assert home.world.hot.granted("hera", 9) == [Key("athena", "fact5")]
+    assert home.world.hot.granted("athena", 9) == []
 
 
 def test_what_is_granted_anew_under_an_id_that_was_taken_back_holds(homes: tuple[Home, Home]) -> None:

@@ -1,19 +1,23 @@
 """The JSON of mem0: what its ``get_all()`` returns, ``{"results": [...]}`` or the list alone.
 
 An entry: ``id``, ``memory``, ``hash``, ``metadata``, ``created_at``, ``updated_at``, and of ``user_id``, ``agent_id``,
-``app_id``, ``run_id``, ``actor_id``, ``role`` those that it has; on the platform also ``categories``.
+``app_id``, ``run_id``, ``actor_id``, ``role``, ``attributed_to``, ``expiration_date`` those that it has; on the
+platform also ``categories`` and more. Beside the memories of versions before 2 with a graph stand its ``relations``,
+each with ``source``, ``relationship`` and ``target``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from trinitas_tasks.errors import InvalidMemory
 from trinitas_tasks.interfaces.forms.form import (
+    NAMESPACE,
     OURS,
     Parsed,
     Progress,
@@ -25,8 +29,9 @@ from trinitas_tasks.interfaces.forms.form import (
     whole,
 )
 
-SCOPES: Final = ("user_id", "agent_id", "app_id", "run_id", "actor_id", "role")
-"""Whose a memory is there; here that stands in the metadata."""
+TAKEN: Final = frozenset({"id", "memory", "metadata", "created_at", "categories", "score"})
+"""What a memory has a field for here; all else stands in its metadata."""
+RELATION: Final = ("source", "relationship", "target")
 BESIDE: Final = ("type", "importance", "ttl", "tags")
 
 
@@ -41,18 +46,22 @@ class Mem0:
         found = document.get("results") if isinstance(document, dict) else document
         if not isinstance(found, list):
             raise InvalidMemory("no list of memories, nor an object with one under `results`")
-        yield from enumerate(found, 1)
+        relations = document.get("relations") if isinstance(document, dict) else None
+        yield from enumerate([*found, *(relations if isinstance(relations, list) else [])], 1)
 
     def parsed(self, entry: Any) -> Parsed:
         """See Form."""
         given = an_object(entry)
+        if given.keys() >= {*RELATION} and "memory" not in given:
+            return _relation(given)
         metadata = an_object_or_none(given, "metadata")
         ours = metadata.pop(OURS, None)
         if isinstance(ours, dict):  # it was ours before it was theirs
             beside = {name: ours[name] for name in (*BESIDE, "content") if name in ours}
             content = beside.pop("content", given.get("memory"))
             return Parsed(present({**_same(given), **beside, "content": content, "metadata": metadata}))
-        told = {name: given.get(name) for name in (*SCOPES, "hash", "updated_at")}
+        told = present({name: value for name, value in given.items() if name not in TAKEN})
+        beside = {f"mem0_{name}" if name in metadata else name: value for name, value in told.items()}
         return Parsed(
             present(
                 {
@@ -60,7 +69,7 @@ class Mem0:
                     "content": given.get("memory"),
                     "type": "semantic",
                     "tags": given.get("categories") or None,
-                    "metadata": {**present(told), **metadata},
+                    "metadata": {**beside, **metadata},
                 }
             )
         )
@@ -91,6 +100,21 @@ class Mem0:
     def footer(self) -> str:
         """See Form."""
         return "\n]}\n"
+
+
+def _relation(given: Mapping[str, Any]) -> Parsed:
+    """What the graph knows, as a sentence."""
+    told = [given[name] for name in RELATION]
+    if not all(isinstance(each, str) for each in told):
+        raise InvalidMemory("a relation has texts as its source, relationship and target")
+    source, relationship, target = told
+    fields = {
+        "id": str(uuid.uuid5(NAMESPACE, dumped(told))),
+        "content": f"{source} {relationship.replace('_', ' ')} {target}",
+        "type": "semantic",
+        "metadata": {"relation": told},
+    }
+    return Parsed(fields)
 
 
 def _same(given: Any) -> dict[str, Any]:
