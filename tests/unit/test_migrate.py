@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,18 @@ from tests.support import memory
 from tests.unit.workers import Workers
 from tests.unit.world import Away, Disturbed, World
 from trinitas_tasks.errors import InvalidQuery, ModelError, Unavailable
-from trinitas_tasks.model import MemoryItem
+from trinitas_tasks.model import Key, MemoryItem, MemoryType
+from trinitas_tasks.policy.retention import outlook
+from trinitas_tasks.query import Filters
 from trinitas_tasks.services import migrate, rollback
 from trinitas_tasks.tasks import migrating
+from trinitas_tasks.tiers.hot.interface import Said, Signal
 from trinitas_tasks.tiers.legacy.interface import Found, Place
 from trinitas_tasks.tiers.legacy.memory import MemoryLegacy
 
 ITEMS = [memory(f"Note {n} of day {n}.", id=f"m{n}", persona=("athena", "hera")[n % 2]) for n in range(20)]
 NAME = "old"
+DAY = timedelta(days=1)
 
 
 def found(*items: MemoryItem) -> list[Found]:
@@ -336,3 +341,40 @@ def test_a_zone_that_there_is_not_is_told(zone: str) -> None:
 def test_a_name_is_no_way_out_of_the_data_directory(workers: Workers, tmp_path: Path) -> None:
     with pytest.raises(InvalidQuery, match="not the name of a migration"):
         workers.jobs.migrate_step(str(tmp_path), "../x", None, ["", 0])
+
+
+def test_what_is_archived_after_a_migration_was_foreseen_and_can_be_found_read_and_kept(world: World) -> None:
+    """As docs/migration.md says."""
+    at = world.now()
+    items = [
+        memory(
+            f"Quay {n} of {kind}.", id=f"{kind}{n}", type=kind, importance=n / 4, timestamp=at - timedelta(days=days)
+        )
+        for kind in MemoryType
+        for n, days in enumerate((1, 20, 300, 900))
+    ]
+    items = [each.model_copy(update={"last_access": each.timestamp}) for each in items]
+    Old(world, *items).copy()
+    workers = Workers(world, TRINITAS_LIFE={"hera": {"archive_days": 36_500, "forget_below": 0}})
+    hot, archive = world.hot, world.archive
+    hot.say([Signal(Key("athena", "episodic3"), "athena", Said.PIN, at)])
+    rules = workers.runtime.rules_of("athena")
+    foreseen = {each.id for each in items if outlook(each, rules, at).archived} - {"episodic3"}
+    workers.jobs.archive_old()
+    workers.jobs.prune()
+    assert archive.cold("athena", [each.id for each in items]) == foreseen
+    assert {"episodic1", "episodic2", "semantic2"} <= foreseen != {each.id for each in items}
+    assert "episodic2" not in world.found("Quay 2 of episodic.")
+    everything = Filters(include_archived=True)
+    assert world.found("Quay 2 of episodic.", filters=everything)[0] == "episodic2"
+    workers.jobs.fetch("athena", ["episodic2"])
+    hot.read("athena", ["episodic2"], touch=True)
+    workers.jobs.flush_access()
+    world.settle()
+    assert world.found("Quay 2 of episodic.")[0] == "episodic2"
+
+    kept = [each.model_copy(update={"persona": "hera"}) for each in items]
+    Old(world, *kept).copy()
+    workers.jobs.archive_old()
+    workers.jobs.prune()
+    assert archive.cold("hera", [each.id for each in kept]) == set(), "rules by which nothing is archived"

@@ -22,6 +22,7 @@ from trinitas_tasks.errors import Unavailable
 from trinitas_tasks.interfaces import migrating
 from trinitas_tasks.interfaces.migrating import Migration
 from trinitas_tasks.model import MemoryItem
+from trinitas_tasks.policy.retention import Outlook
 
 TIERS = ("hot", "archive", "vectors")
 KILLS = 20
@@ -101,7 +102,7 @@ class Mortal:
         """As the command line does it; its report."""
         one = self.migration
         with one.logbook.alone():
-            survey = one.survey(self.death.call, is_old=_never)
+            survey = one.survey(self.death.call, foresee=_nothing_awaits)
             one.back_up(self.death.call)
             copied = one.copy(self.death.call)
             found = one.verify(self.death.call)
@@ -132,8 +133,8 @@ class Mortal:
         return found | {f"report {name}": value for name, value in report.items()}
 
 
-def _never(_: MemoryItem) -> bool:
-    return False
+def _nothing_awaits(_: MemoryItem) -> Outlook:
+    return Outlook(False, False)
 
 
 @pytest.fixture

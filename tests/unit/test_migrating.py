@@ -16,6 +16,7 @@ from trinitas_tasks.errors import InvalidQuery, ModelError, Unavailable
 from trinitas_tasks.interfaces import migrating
 from trinitas_tasks.interfaces.migrating import Migration, named
 from trinitas_tasks.model import MemoryItem
+from trinitas_tasks.policy.retention import Outlook
 from trinitas_tasks.tasks import migrating as jobs
 from trinitas_tasks.tiers.legacy import backup
 
@@ -50,12 +51,12 @@ def nothing(_: object) -> None:
     """Not watched."""
 
 
-def never(_: MemoryItem) -> bool:
-    return False
+def nothing_awaits(_: MemoryItem) -> Outlook:
+    return Outlook(False, False)
 
 
 def everything(done: Migration) -> tuple[Any, Any]:
-    done.survey(nothing, is_old=never)
+    done.survey(nothing, foresee=nothing_awaits)
     return done.copy(nothing), done.verify(nothing)
 
 
@@ -64,10 +65,11 @@ def test_a_survey_counts_everything_and_keeps_aside_what_cannot_be_read(
 ) -> None:
     one = migration(client, store, tmp_path)
     counted: list[int] = []
-    survey = one.survey(counted.append, is_old=lambda item: item.type == "episodic")
+    survey = one.survey(counted.append, foresee=lambda item: Outlook(item.type == "episodic", item.persona == "athena"))
     assert (survey.memories, survey.unreadable, survey.renamed) == (store.good, store.bad, store.renamed)
     assert sum(counted) == sum(sum(each.values()) for each in survey.personas.values()) == store.good
     assert survey.old == sum(each["episodic"] for each in survey.personas.values())
+    assert survey.doomed == sum(survey.personas["athena"].values())
     aside = [json.loads(line) for line in one.logbook.unreadable.read_text().splitlines()]
     assert len(aside) == store.bad
     assert all({"source", "row", "reason", "raw"} == set(each) for each in aside)
@@ -77,14 +79,14 @@ def test_a_survey_counts_everything_and_keeps_aside_what_cannot_be_read(
 def test_a_damaged_file_is_named_and_can_be_kept_alone(client: MemoryClient, store: Store, tmp_path: Path) -> None:
     (store.base / "hestia" / "episodes.db").write_bytes(b"no database at all" * 100)
     one = migration(client, store, tmp_path)
-    survey = one.survey(nothing, is_old=never)
+    survey = one.survey(nothing, foresee=nothing_awaits)
     assert survey.damaged == ["hestia/episodes.db"]
     kept = one.back_up(nothing, parts=survey.damaged)
     assert {each.name for each in kept.rglob("*") if each.is_file()} == {"manifest.json", "episodes.db"}
 
 
 def test_a_survey_may_leave_nothing_behind(client: MemoryClient, store: Store, tmp_path: Path) -> None:
-    migration(client, store, tmp_path).survey(nothing, is_old=never, work=tmp_path / "work", keep=False)
+    migration(client, store, tmp_path).survey(nothing, foresee=nothing_awaits, work=tmp_path / "work", keep=False)
     assert not (tmp_path / "home").exists()
 
 
@@ -174,7 +176,7 @@ def test_what_the_workers_refuse_is_kept_aside_whichever_run_met_it(
     runtime: Any = client._dispatcher
     runtime._runtime.__dict__["embedder"] = Choosy()
     one = migration(client, store, tmp_path)
-    one.survey(nothing, is_old=never)
+    one.survey(nothing, foresee=nothing_awaits)
     calls = iter(range(100))
 
     def stop(_: int) -> None:

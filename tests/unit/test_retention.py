@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import memory
 from trinitas_tasks.model import MemoryType
 from trinitas_tasks.policy.life import DEFAULT, Rules
 from trinitas_tasks.policy.retention import (
     MAX_STABILITY_DAYS,
     fades_after_days,
+    outlook,
     reason,
     retention,
     stability,
@@ -110,3 +113,31 @@ def test_a_stability_of_next_to_nothing_is_no_division_by_zero() -> None:
 )
 def test_people_are_told_why(unused: float, effective: float, told: str) -> None:
     assert reason(unused, effective) == told
+
+
+NOW = datetime(2026, 5, 6, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("kind", "unused", "importance", "expected"),
+    [
+        (MemoryType.EPISODIC, 6, 0.5, (False, False)),
+        (MemoryType.EPISODIC, 8, 1.0, (True, False)),
+        (MemoryType.EPISODIC, 400, 0.5, (True, True)),
+        (MemoryType.SEMANTIC, 270, 0.5, (False, False)),
+        (MemoryType.SEMANTIC, 280, 0.5, (True, False)),
+        (MemoryType.SEMANTIC, 280, 1.0, (False, False)),
+        (MemoryType.SEMANTIC, 4000, 0.5, (True, False)),
+        (MemoryType.PROCEDURAL, 840, 0.5, (False, False)),
+        (MemoryType.PROCEDURAL, 850, 0.5, (True, False)),
+        (MemoryType.WORKING, 5, 0.5, (True, False)),
+    ],
+)
+def test_what_awaits_a_memory_from_elsewhere_is_foreseen(
+    kind: MemoryType, unused: float, importance: float, expected: tuple[bool, bool]
+) -> None:
+    """The figures are those of docs/migration.md."""
+    rules = Rules(delete_after_days={MemoryType.EPISODIC: 365})
+    used = NOW - timedelta(days=unused)
+    item = memory(type=kind, importance=importance, timestamp=used - timedelta(days=9), last_access=used)
+    assert outlook(item, rules, NOW) == expected

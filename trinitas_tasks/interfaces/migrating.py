@@ -20,6 +20,7 @@ from trinitas_tasks.errors import InvalidQuery, Unavailable
 from trinitas_tasks.interfaces.logbook import Logbook
 from trinitas_tasks.interfaces.migration import Comparison, Copying, Survey
 from trinitas_tasks.model import MemoryItem
+from trinitas_tasks.policy.retention import Outlook
 from trinitas_tasks.tasks.config import INGEST
 from trinitas_tasks.tasks.migrating import FOLDER, SLICE, zone_of
 from trinitas_tasks.tiers.legacy import backup
@@ -35,7 +36,7 @@ EXTRA: Final = "migrated, but not in the store (any more)"
 
 Progress = Callable[[int], None]
 """Told how many more memories, or bytes, are done."""
-IsOld = Callable[[MemoryItem], bool]
+Foresee = Callable[[MemoryItem], Outlook]
 
 
 class Migration:
@@ -61,7 +62,7 @@ class Migration:
         """What a job is told of the store."""
         return str(self.path), self.name, self._zone
 
-    def survey(self, progress: Progress, *, is_old: IsOld, work: Path | None = None, keep: bool = True) -> Survey:
+    def survey(self, progress: Progress, *, foresee: Foresee, work: Path | None = None, keep: bool = True) -> Survey:
         """Look at every memory; what is unreadable is kept aside in full, if ``keep``. ``work``: a folder for copies
         of files that reading would change. Raises: InvalidQuery where there is no store."""
         store = LegacyFolder(self.path, zone=zone_of(self._zone), work=work or self.logbook.work)
@@ -75,7 +76,9 @@ class Migration:
                 for each in some.found:
                     found.count(each.item)
                     found.renamed += each.renamed
-                    found.old += is_old(each.item)
+                    awaits = foresee(each.item)
+                    found.old += awaits.archived
+                    found.doomed += awaits.deleted
                 for one in some.unreadable:
                     found.blame(one.source, one.reason)
                     if one.raw is None:

@@ -18,7 +18,8 @@ OTHER: Final = "other reasons"
 
 @dataclass(slots=True)
 class Survey:
-    """What the store holds. ``old``: episodic, and unused for so long that they leave the index within an hour."""
+    """What the store holds. ``old``: unused for so long that they leave the index at once (see policy.retention);
+    ``doomed``: of those, which rules that are in force then delete."""
 
     parts: dict[str, int]
     personas: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -26,6 +27,7 @@ class Survey:
     unreadable: int = 0
     renamed: int = 0
     old: int = 0
+    doomed: int = 0
     damaged: list[str] = field(default_factory=list)
     """Parts that cannot be read, or not to their end: they can only be kept as files."""
     reasons: Counter[str] = field(default_factory=Counter)

@@ -15,9 +15,10 @@ it from a half to twice.
 from __future__ import annotations
 
 import math
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
-from trinitas_tasks.model import MemoryType
+from trinitas_tasks.model import MemoryItem, MemoryType
 from trinitas_tasks.policy.life import Rules
 
 GAIN: Final = 1.0
@@ -55,6 +56,23 @@ def fades_after_days(kind: MemoryType, score: float, grown: float | None, rules:
     if rules.forget_below == 0:
         return math.inf
     return stability(kind, score, grown, rules) * abs(math.log(rules.forget_below))
+
+
+class Outlook(NamedTuple):
+    """What awaits a memory that comes from elsewhere: whether it is archived at once, by its age or since it is hardly
+    remembered, and whether it is deleted after that."""
+
+    archived: bool
+    deleted: bool
+
+
+def outlook(item: MemoryItem, rules: Rules, now: datetime) -> Outlook:
+    """By these rules, as long as nobody reads or pins it."""
+    unused = (now - max(item.timestamp, item.last_access)).total_seconds() / 86_400
+    aged = item.type is MemoryType.EPISODIC and unused > rules.archive_days
+    faded = unused > fades_after_days(item.type, item.importance, None, rules)
+    limit = rules.delete_after_days.get(item.type, math.inf)
+    return Outlook(aged or faded, (aged or faded) and unused > limit)
 
 
 def reason(unused_days: float, effective_days: float) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -157,17 +157,16 @@ class _Command:
         self._end(complete=True, unread=0, keep=False)
 
     def _survey(self, work: Path | None = None) -> Survey:
-        from trinitas_tasks.model import MemoryItem, MemoryType  # noqa: PLC0415 - see above
+        from trinitas_tasks.policy.retention import outlook  # noqa: PLC0415 - see above
 
         now = datetime.now(UTC)
-
-        def is_old(item: MemoryItem) -> bool:
-            days = self._rules(item.persona).archive_days
-            used = max(item.timestamp, item.last_access)
-            return item.type is MemoryType.EPISODIC and used < now - timedelta(days=days)
-
         with self._bar("looking at the store", None) as progress:
-            survey = self._migration.survey(progress, is_old=is_old, work=work, keep=work is None)
+            survey = self._migration.survey(
+                progress,
+                foresee=lambda item: outlook(item, self._rules(item.persona), now),
+                work=work,
+                keep=work is None,
+            )
         self._report["survey"] = survey.told()
         if not self._json:
             _show_survey(survey)
@@ -259,8 +258,13 @@ def _show_survey(survey: Survey) -> None:
             output.note(f"    … and {more:,} more reasons")
     if survey.old:
         output.note(
-            f"{survey.old:,} are episodic and were not used for long: within an hour they leave the index, and recall "
-            "finds them with --include-archived. To keep them in it set SQLITE_ARCHIVE_DAYS"
+            f"{survey.old:,} were not used for long: within an hour, or a day, they are archived. Recall then finds "
+            "them with --include-archived, and whoever reads one brings it back; docs/migration.md says how they stay"
+        )
+    if survey.doomed:
+        output.note(
+            f"{survey.doomed:,} of them are older than delete_after_days allows, and would be DELETED soon after: take "
+            "that rule away first (`trinitas personas`, TRINITAS_LIFE)"
         )
 
 
