@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 TOGETHER: Final = 200
 """Entries that are replayed in one round trip."""
+ENDING_SECONDS: Final = 1.0
+"""So long a replay that is going on is waited for at the end."""
 
 
 def replay(*, hot: HotTier, spool: Spool) -> int:
@@ -75,5 +77,8 @@ class Replayer:
                     logger.exception("the spool waits on")
 
     def close(self) -> None:
-        """End it."""
+        """End it; what it is at is waited for a moment, so that it opens nothing again that is closed after it."""
         self._closed.set()
+        thread = self.thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(ENDING_SECONDS)

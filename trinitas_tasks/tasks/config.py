@@ -60,7 +60,6 @@ PRODUCER_TRANSPORT: Final = {
     "interval_max": 0,
     "connect_retries_timeout": 0.1,
     "socket_connect_timeout": 0.1,
-    "socket_timeout": 0.15,
 }
 WORKER_TRANSPORT: Final = {
     "visibility_timeout": 3600,
@@ -97,13 +96,14 @@ def worker_config(settings: Settings) -> dict[str, Any]:
 
 def producer_config(settings: Settings) -> dict[str, Any]:
     """The configuration of a client: one fast failure, no retries."""
+    patience = settings.redis_timeout_ms / 1000
     return {
         **_common(settings),
-        "broker_transport_options": {**PRODUCER_TRANSPORT, **_prefix(settings)},
+        "broker_transport_options": {**PRODUCER_TRANSPORT, "socket_timeout": patience, **_prefix(settings)},
         "result_backend_transport_options": {**_prefix(settings), "retry_policy": {"max_retries": 0}},
         "redis_socket_connect_timeout": 0.1,
         # of one answer of Redis; a result is waited for in another way
-        "redis_socket_timeout": settings.redis_timeout_ms / 1000,
+        "redis_socket_timeout": patience,
         "redis_retry_on_timeout": False,
         "redis_max_connections": settings.connection_pool_size,
         "broker_pool_limit": settings.connection_pool_size,

@@ -33,11 +33,19 @@ def taking_back(archive: Path) -> Path:
 
 def check_whole(archive: Path) -> None:
     """Return unless a restore of the archive is under way, or was broken off. Raises: Unavailable."""
-    if restoring(archive).exists() or taking_back(archive).exists():
+    if _is_there(restoring(archive)) or _is_there(taking_back(archive)):
         raise Unavailable(
             f"the archive {archive} is being restored, or that was broken off: `trinitas up` brings it to its end, and "
             "so does the same `trinitas restore` again"
         )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError:  # not there, or where this user may not look: the archive beside it is out of reach then, too
+        return False
+    return True
 
 
 class DatabaseFile:
