@@ -86,7 +86,13 @@ def raw_encode_rate(embedder: SentenceTransformerEmbedder, texts: list[dict[str,
         "".join(embedding_text(MemoryItem.build(persona=PERSONA, timestamp=utc_now(), **given(each)))) for each in texts
     ]
     started = time.perf_counter()
-    model.encode(plain, batch_size=ENCODE_BATCH, normalize_embeddings=True, show_progress_bar=False)
+    model.encode(
+        plain,
+        batch_size=ENCODE_BATCH,
+        normalize_embeddings=True,
+        show_progress_bar=False,
+        processing_kwargs=embedder._padding,
+    )
     return len(plain) / (time.perf_counter() - started)
 
 
