@@ -111,7 +111,8 @@ def fill(settings: Settings, memories: int) -> None:
 
 def quiet(home: Path, seconds: float = 900) -> None:
     """Wait until the workers have read what there is."""
-    mine = [each for each in psutil.process_iter(["cmdline"]) if str(home) in " ".join(each.info["cmdline"] or ())]
+    named = [each for each in psutil.process_iter(["cmdline"]) if str(home) in " ".join(each.info["cmdline"] or ())]
+    mine = {child for each in named for child in (each, *each.children(recursive=True))}
     until, calm = time.monotonic() + seconds, 0
     for each in mine:
         each.cpu_percent()
