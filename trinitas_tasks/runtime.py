@@ -83,6 +83,8 @@ class Runtime:
         self.embedding_threads = settings.threads
         self.stopping = threading.Event()
         self.ingesting = threading.Lock()
+        self.told = threading.Event()
+        """Whether there may be something to ingest that whoever is at it has not seen."""
         self.settling = threading.Lock()
         self.telling = threading.Lock()
         self.in_trouble = True

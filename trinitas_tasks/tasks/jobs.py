@@ -54,10 +54,18 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
         self.tell_roster()
 
     def ingest(self) -> dict[str, Any]:
-        """Archive, embed and index whatever is due; nothing if this process is at it already."""
+        """Archive, embed and index whatever is due; if this process is at it already, it looks once more."""
+        run, report = self.runtime, IngestReport()
+        run.told.set()
+        # looked at after the lock is given back: whoever was told in between did not get it
+        while run.told.is_set() and run.ingesting.acquire(blocking=False):
+            run.told.clear()
+            report += self._ingested()
+        return asdict(report)
+
+    def _ingested(self) -> IngestReport:
+        """One ingest by whoever holds the lock, which is given back."""
         run = self.runtime
-        if not run.ingesting.acquire(blocking=False):
-            return asdict(IngestReport())
         try:
             report = self._ingest()
         except TrinitasError as error:
@@ -70,18 +78,14 @@ class Jobs(Asked, Defining, Exchanging, Migrating):
             # not while what failed waits for another try
             run.hot.note("ingest", None, 0)
             run.in_trouble = False
-        return asdict(report)
+        return report
 
     def _ingest(self) -> IngestReport:
         """One batch is archived and indexed while the next one is embedded."""
         run = self.runtime
         report, until = IngestReport(), time.monotonic() + BUDGET_SECONDS
-        looked = False
-        while not looked:  # again: what was told while the last batch was settled found this process at it
-            before = report.claimed
-            for each in overlapped(self._claimed(until), self._settled, self._abandoned):
-                report += each
-            looked = report.claimed == before or time.monotonic() > until or run.stopping.is_set()
+        for each in overlapped(self._claimed(until), self._settled, self._abandoned):
+            report += each
         if not report.degraded:
             self._index_missing(run.settings.batch_size * CLAIM_BATCHES)
         return report
