@@ -8,7 +8,8 @@ tags, metadata) is decided row by row, for so many rows at most.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import product
+from heapq import merge
+from itertools import islice, product
 from typing import Any, Final, NamedTuple
 
 from trinitas_tasks.model import Key, MemoryType, Record
@@ -27,7 +28,7 @@ DECIDED: Final = {"types": frozenset[MemoryType](), "since": None, "before": Non
 """What of the filters the index decides, left out."""
 
 Execute = Callable[[str, Mapping[str, Value]], Iterable[Mapping[str, Any]]]
-"""Runs a statement with named parameters; its rows, by the names of their columns."""
+"""Runs a statement with named parameters; its rows as they are fetched, by the names of their columns."""
 
 _BETWEEN: Final = "(timestamp, tie) > (:low_at, :low_id) AND (timestamp, tie) < (:high_at, :high_id)"
 _BY_ID: Final = _BETWEEN.replace("timestamp", "timestamp + 0")
@@ -71,13 +72,14 @@ def stretch(
 
 
 def _places(asked: _Asked, span: Span, limit: int) -> list[tuple[Place, int]]:
-    """The first of the span, with their ``seq``."""
-    found = {
-        Place(row["timestamp"], row["persona"], row["id"]): row["seq"]
-        for statement, values in _statements(asked, span)
-        for row in asked.execute(statement, values | {"left": limit})
-    }
-    return [(place, found[place]) for place in span.first(found, limit)]
+    """The first of the span, with their ``seq``. Of each answer no more is fetched than is needed."""
+    questions = _statements(asked, span)
+    answers = (_placed(asked.execute(statement, values | {"left": limit})) for statement, values in questions)
+    return list(islice(merge(*answers, reverse=span.newest_first), limit))
+
+
+def _placed(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Place, int]]:
+    return ((Place(row["timestamp"], row["persona"], row["id"]), row["seq"]) for row in rows)
 
 
 def _statements(asked: _Asked, span: Span) -> Iterator[tuple[str, dict[str, Value]]]:
